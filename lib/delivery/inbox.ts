@@ -1,0 +1,174 @@
+/**
+ * The inbox: events become durable, are counted once, and go out to the in-nodes in the order they came.
+ *
+ * accepted (durable, the platform may be acknowledged) -> emitted (on the wires) -> settled (answered, or let go).
+ */
+import type { ChannelDefinition, ChatTarget } from "../channel/define";
+import type { Log } from "../channel/define";
+import { checkEvent } from "../message/check";
+import type { ChatContext, MessageEvent } from "../message/types";
+import type { Store, Write } from "../store/store";
+
+/** An event without an answer is let go after this long; `ai` extends it while it works. */
+const LEASE_MS = 5 * 60_000;
+/** Ids of settled events stay this long, so that a late redelivery is recognised (platforms redeliver for 7 days). */
+const DEDUPE_MS = 8 * 24 * 3_600_000;
+/** A chat that is seen again is written again at most this often. */
+const CHAT_FRESH_MS = 60_000;
+const CHATS_CACHED = 5_000;
+
+export type Listener = (event: MessageEvent, chat: ChatContext) => void;
+
+export class Inbox {
+  readonly #store: () => Promise<Store>;
+  readonly #log: Log;
+  readonly #listeners = new Map<string, Set<Listener>>();
+  readonly #leases = new Map<string, number>();
+  readonly #chatsSeen = new Map<string, number>();
+  /** Deliveries of an event that was there already. */
+  duplicates = 0;
+
+  constructor(store: () => Promise<Store>, log: Log) {
+    this.#store = store;
+    this.#log = log;
+  }
+
+  /** In-nodes of an account; answers the way to stop listening. */
+  listen(account: string, listener: Listener): () => void {
+    const listeners = this.#listeners.get(account) ?? new Set();
+    this.#listeners.set(account, listeners.add(listener));
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size === 0 && this.#listeners.get(account) === listeners) this.#listeners.delete(account);
+    };
+  }
+
+  /**
+   * Makes events durable and emits those that are new. Resolves when the platform may be acknowledged; rejects when
+   * nothing was stored. An event that a parser got wrong is reported and left out: it must not block the ones behind.
+   */
+  async accept(
+    definition: ChannelDefinition,
+    account: string,
+    candidates: readonly unknown[],
+    remember: Record<string, unknown> = {},
+  ): Promise<void> {
+    const now = Date.now();
+    const events = candidates.flatMap((candidate) => {
+      try {
+        return [checkEvent(candidate)];
+      } catch (error) {
+        this.#log.error(`${definition.label}: an event was left out because it is not well formed. ${(error as Error).message}`);
+        return [];
+      }
+    });
+    const writes: Write[] = events.map((event) => ({
+      insert: {
+        space: "event",
+        key: event.id,
+        value: event,
+        state: "accepted",
+        account,
+        conversation: event.conversation.id,
+        at: now,
+        expires: now + DEDUPE_MS,
+      },
+    }));
+    for (const [key, value] of Object.entries(remember)) {
+      writes.push({ put: { space: `account:${account}`, key, value, at: now } });
+    }
+    for (const event of events) writes.push(...this.#chatSeen(event, now));
+    if (writes.length === 0) return;
+    const store = await this.#store();
+    const isNew = await store.commit(writes);
+    events.forEach((event, index) => {
+      if (isNew[index]) this.#emit(definition, event);
+      else this.duplicates += 1;
+    });
+  }
+
+  /** Emits what was accepted by an earlier run of the process but never reached a wire. */
+  async resume(definition: ChannelDefinition, account: string, maxAgeMs: number): Promise<void> {
+    const store = await this.#store();
+    const rows = await store.find({ space: "event", state: "accepted", account, limit: 1000 });
+    for (const row of rows) {
+      if (this.#leases.has(row.key)) continue;
+      if (Date.now() - row.at > maxAgeMs) this.settle(row.key, "let-go");
+      else this.#emit(definition, row.value as MessageEvent);
+    }
+  }
+
+  #emit(definition: ChannelDefinition, event: MessageEvent): void {
+    this.#leases.set(event.id, Date.now() + LEASE_MS);
+    const chat = contextOf(event, definition);
+    const listeners = this.#listeners.get(event.account);
+    for (const listener of listeners ?? []) listener(event, chat);
+    if (listeners?.size) {
+      this.#write([{ update: { space: "event", key: event.id, ifState: "accepted", state: "emitted" } }]);
+    } else {
+      this.settle(event.id, "let-go");
+    }
+  }
+
+  /** Still being worked on: the lease starts anew. */
+  hold(eventId: string): void {
+    if (this.#leases.has(eventId)) this.#leases.set(eventId, Date.now() + LEASE_MS);
+  }
+
+  /** Needs no further work. The body is wiped, the id stays for recognising redeliveries. */
+  settle(eventId: string, how: "answered" | "let-go" | "ended"): void {
+    this.#leases.delete(eventId);
+    this.#write([{ update: { space: "event", key: eventId, state: "settled", value: { how } } }]);
+  }
+
+  /** Lets go of events whose lease is over; called by the gateway's clock. */
+  expireLeases(now = Date.now()): void {
+    for (const [eventId, until] of this.#leases) if (until <= now) this.settle(eventId, "let-go");
+  }
+
+  /** Chats of an account, the newest first. */
+  async recentChats(account: string, query = "", limit = 20): Promise<ChatTarget[]> {
+    const store = await this.#store();
+    const rows = await store.find({ space: "chat", account, order: "newest", limit: 500 });
+    const wanted = query.toLowerCase();
+    return rows
+      .map((row) => row.value as ChatTarget)
+      .filter((chat) => chat.name.toLowerCase().includes(wanted) || chat.id.toLowerCase().includes(wanted))
+      .slice(0, limit);
+  }
+
+  #chatSeen(event: MessageEvent, now: number): Write[] {
+    const { conversation, sender } = event;
+    const key = `${event.account}|${conversation.id}|${conversation.thread ?? ""}`;
+    if ((this.#chatsSeen.get(key) ?? 0) > now - CHAT_FRESH_MS) return [];
+    if (this.#chatsSeen.size >= CHATS_CACHED) this.#chatsSeen.clear();
+    this.#chatsSeen.set(key, now);
+    const direct = conversation.kind === "direct" ? (sender.name ?? sender.handle) : undefined;
+    const name = conversation.name ?? direct ?? conversation.id;
+    const value: ChatTarget = { id: conversation.id, name, kind: conversation.kind };
+    if (conversation.thread) value.thread = conversation.thread;
+    return [{ put: { space: "chat", key, value, account: event.account, conversation: conversation.id, at: now } }];
+  }
+
+  /** Bookkeeping that nobody waits for: a failure is reported, and found again at the next start. */
+  #write(writes: Write[]): void {
+    this.#store()
+      .then((store) => store.commit(writes))
+      .catch((error: Error) => this.#log.warn(`The ledger could not be brought up to date: ${error.message}`));
+  }
+}
+
+/** All that a reply needs, taken from an event. */
+export function contextOf(event: MessageEvent, definition: ChannelDefinition): ChatContext {
+  const chat: ChatContext = {
+    v: 1,
+    eventId: event.id,
+    channel: event.channel,
+    account: event.account,
+    conversation: event.conversation,
+    sender: event.sender,
+    can: definition.capabilities,
+  };
+  if (event.messageId !== undefined) chat.messageId = event.messageId;
+  return chat;
+}

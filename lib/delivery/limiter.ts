@@ -1,0 +1,88 @@
+/** The platform's speed limits as token buckets: a wait is computed before a request, never a request dropped. */
+import { RedclawError } from "../errors";
+
+export interface Limits {
+  perChat?: string;
+  perAccount?: string;
+}
+
+interface Bucket {
+  tokens: number;
+  at: number;
+}
+
+interface ParsedRate {
+  count: number;
+  /** Milliseconds between two tokens. */
+  every: number;
+}
+
+const PERIODS: Record<string, number> = { s: 1000, min: 60_000, h: 3_600_000 };
+/** Chats whose bucket is full again are forgotten beyond this number. */
+const BUCKETS_KEPT = 10_000;
+
+/** `"30/s"` -> 30 tokens, one each 33 ms. Throws RedclawError `bad-limit`. */
+export function parseRate(rate: string): ParsedRate {
+  const match = /^\s*(\d+(?:\.\d+)?)\s*\/\s*(s|min|h)\s*$/.exec(rate);
+  const count = match ? Number(match[1]) : 0;
+  if (!match || !(count > 0)) {
+    throw new RedclawError("bad-limit", `The limit "${rate}" cannot be read. Write it like 1/s, 20/min or 30/s.`);
+  }
+  const period = PERIODS[match[2] as string] as number;
+  return { count: Math.max(1, count), every: period / count };
+}
+
+/** One per account. */
+export class Limiter {
+  readonly #perChat?: ParsedRate;
+  readonly #perAccount?: ParsedRate;
+  readonly #chats = new Map<string, Bucket>();
+  readonly #account: Bucket = { tokens: Number.NaN, at: 0 };
+  /** Platform said "slow down" until then, by chat; `""` is the whole account. */
+  readonly #paused = new Map<string, number>();
+
+  constructor(limits: Limits) {
+    if (limits.perChat) this.#perChat = parseRate(limits.perChat);
+    if (limits.perAccount) this.#perAccount = parseRate(limits.perAccount);
+  }
+
+  /** Milliseconds until a request to `chat` may leave; a token is taken when the answer is 0. */
+  take(chat: string, now = Date.now()): number {
+    const paused = Math.max((this.#paused.get("") ?? 0) - now, (this.#paused.get(chat) ?? 0) - now);
+    if (paused > 0) return paused;
+    const chatBucket = this.#perChat && this.#bucket(chat);
+    const wait = Math.max(
+      chatBucket && this.#perChat ? waitFor(chatBucket, this.#perChat, now) : 0,
+      this.#perAccount ? waitFor(this.#account, this.#perAccount, now) : 0,
+    );
+    if (wait > 0) return wait;
+    if (chatBucket) chatBucket.tokens -= 1;
+    if (this.#perAccount) this.#account.tokens -= 1;
+    return 0;
+  }
+
+  /** The platform asked to wait: nothing goes to `chat` (or, without one, anywhere) before it is over. */
+  pause(forMs: number, chat = "", now = Date.now()): void {
+    this.#paused.set(chat, Math.max(this.#paused.get(chat) ?? 0, now + forMs));
+    if (this.#paused.size > BUCKETS_KEPT) {
+      for (const [key, until] of this.#paused) if (until <= now) this.#paused.delete(key);
+    }
+  }
+
+  #bucket(chat: string): Bucket {
+    let bucket = this.#chats.get(chat);
+    if (!bucket) {
+      if (this.#chats.size >= BUCKETS_KEPT) this.#chats.delete(this.#chats.keys().next().value as string);
+      bucket = { tokens: Number.NaN, at: 0 };
+      this.#chats.set(chat, bucket);
+    }
+    return bucket;
+  }
+}
+
+function waitFor(bucket: Bucket, rate: ParsedRate, now: number): number {
+  const refilled = bucket.tokens + (now - bucket.at) / rate.every;
+  bucket.tokens = Number.isNaN(refilled) ? rate.count : Math.min(rate.count, refilled);
+  bucket.at = now;
+  return bucket.tokens >= 1 ? 0 : Math.ceil((1 - bucket.tokens) * rate.every);
+}

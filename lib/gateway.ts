@@ -1,0 +1,205 @@
+/** The gateway: what all accounts and nodes of one Node-RED share - store, inbox, outbox, HTTP, accounts. */
+import { Account, type AccountConfig } from "./channel/account";
+import type { ChannelDefinition, ChatTarget, Log, OpenedFile } from "./channel/define";
+import { Inbox } from "./delivery/inbox";
+import { type Intent, Outbox } from "./delivery/outbox";
+import { asError, RedclawError } from "./errors";
+import { createHttp, type Http } from "./http/client";
+import type { ChatContext, Receipt } from "./message/types";
+import { openStore } from "./store/open";
+import type { Store } from "./store/store";
+
+const CLOCK_MS = 30_000;
+const CLOSE_WITHIN_MS = 3000;
+const MAX_AGE_MS = 10 * 60_000;
+
+export interface GatewayConfig {
+  store: "memory" | "sqlite";
+  /** Folder of the embedded store. */
+  path?: string;
+  /** Milliseconds: an answer older than this is not sent any more. */
+  maxReplyAge: number;
+  /** Address under which this Node-RED is reached from the internet. */
+  publicUrl?: string;
+}
+
+export class Gateway {
+  readonly accounts = new Map<string, Account>();
+  /** Channel definitions by name: ours, and those of other packages. */
+  readonly channels = new Map<string, ChannelDefinition>();
+  readonly inbox: Inbox;
+  readonly outbox: Outbox;
+  /** HTTP to addresses that come from messages: never reaches into the local network. */
+  readonly http: Http;
+  /** HTTP to addresses that the owner typed into a form (a model server on the LAN). */
+  readonly ownHttp: Http;
+  readonly #log: Log;
+  readonly #nodeRoot: string;
+  readonly #waitingWatchers = new Map<string, Set<() => void>>();
+  #config: GatewayConfig = { store: "memory", maxReplyAge: MAX_AGE_MS };
+  #configuredBy?: string;
+  #store?: Promise<Store>;
+  #clock?: NodeJS.Timeout;
+
+  /** `nodeRoot`: Node-RED's httpNodeRoot, without a slash at its end. */
+  constructor(log: Log, nodeRoot = "") {
+    this.#log = log;
+    this.#nodeRoot = nodeRoot;
+    this.inbox = new Inbox(() => this.store(), log);
+    this.outbox = new Outbox(
+      () => this.store(),
+      () => this.#config.maxReplyAge,
+      (account) => {
+        for (const watcher of this.#waitingWatchers.get(account) ?? []) watcher();
+      },
+    );
+    this.http = createHttp();
+    this.ownHttp = createHttp({ allowPrivate: true });
+  }
+
+  get config(): Readonly<GatewayConfig> {
+    return this.#config;
+  }
+
+  /** Path of an account on our own server. */
+  accountPath(channel: string, account: string): string {
+    return `${this.#nodeRoot}/redclaw/${channel}/${account}`;
+  }
+
+  /** Puts a gateway node in force. A second one is refused; answers the way to take it out of force. */
+  configure(owner: string, config: GatewayConfig): () => Promise<void> {
+    if (this.#configuredBy !== undefined && this.#configuredBy !== owner) {
+      throw new RedclawError(
+        "second-gateway",
+        "There is already a Redclaw gateway in this Node-RED. Delete or disable one of the two: only the first is in force.",
+      );
+    }
+    this.#configuredBy = owner;
+    const before = this.#store;
+    this.#store = undefined;
+    before?.then((store) => store.close()).catch((error) => this.#log.warn(asError(error).message));
+    this.#config = config;
+    return async () => {
+      this.#configuredBy = undefined;
+      await this.#accountsClosed();
+      const closing = this.#store;
+      this.#store = undefined;
+      this.#config = { store: "memory", maxReplyAge: MAX_AGE_MS };
+      await closing?.then(
+        (store) => store.close(),
+        () => undefined,
+      );
+    };
+  }
+
+  /** The store in force, opened when it is first needed. */
+  store(): Promise<Store> {
+    this.#store ??= openStore(this.#config).catch((error) => {
+      this.#store = undefined;
+      throw error;
+    });
+    return this.#store;
+  }
+
+  /** Opens an account; it connects when the first node uses it. */
+  openAccount(definition: ChannelDefinition, settings: AccountConfig, log: Log): Account {
+    this.channels.set(definition.name, definition);
+    const account = new Account(this, definition, settings, log);
+    this.accounts.set(account.id, account);
+    this.#clock ??= setInterval(() => this.#tick(), CLOCK_MS).unref();
+    return account;
+  }
+
+  /** Closes an account. A newer one with the same id (after a deploy) stays. */
+  async closeAccount(account: Account): Promise<void> {
+    await account.stop();
+    if (this.accounts.get(account.id) === account) this.accounts.delete(account.id);
+    if (this.accounts.size === 0) {
+      clearInterval(this.#clock);
+      this.#clock = undefined;
+    }
+  }
+
+  /** An account has (again) a connection: take up what an earlier run left. */
+  async connected(account: Account): Promise<void> {
+    try {
+      await this.inbox.resume(account.definition, account.id, this.#config.maxReplyAge);
+      await this.outbox.resume(account);
+    } catch (error) {
+      this.#log.warn(`Messages from before the restart could not be read: ${asError(error).message}`);
+    }
+  }
+
+  /** Sends a response; the receipt settles the event it answers. Rejects with a RedclawError. */
+  async send(intent: Intent): Promise<Receipt> {
+    const receipt = await this.outbox.send(this.#account(intent.account), intent);
+    if (intent.eventId !== undefined) this.inbox.settle(intent.eventId, "answered");
+    return receipt;
+  }
+
+  /** Shows in the chat that an answer is on its way; where the channel cannot, nothing happens. */
+  async typing(chat: ChatContext): Promise<void> {
+    const client = this.accounts.get(chat.account)?.client;
+    const { id, thread } = chat.conversation;
+    await client?.typing?.(thread === undefined ? { conversation: id } : { conversation: id, thread });
+  }
+
+  /** The event is still being worked on. */
+  holdEvent(eventId: string): void {
+    this.inbox.hold(eventId);
+  }
+
+  /** Bytes of a received attachment; `ref` is `<account>:<the channel's own reference>`. */
+  async download(ref: string, signal: AbortSignal): Promise<OpenedFile> {
+    const at = ref.indexOf(":");
+    const account = this.#account(ref.slice(0, at));
+    const client = await account.ready(Date.now() + CLOCK_MS);
+    if (!client.download) {
+      throw new RedclawError("no-download", `${account.definition.label} does not hand out the files it received.`);
+    }
+    return client.download(ref.slice(at + 1), signal);
+  }
+
+  /** Chats that can be written to: the recent ones, then those the platform lists. */
+  async targets(accountId: string, query: string): Promise<ChatTarget[]> {
+    const recent = await this.inbox.recentChats(accountId, query);
+    const listed = (await this.accounts.get(accountId)?.client?.targets?.(query).catch(() => [])) ?? [];
+    const key = (chat: ChatTarget) => `${chat.id}|${chat.thread ?? ""}`;
+    const known = new Set(recent.map(key));
+    return [...recent, ...listed.filter((chat) => !known.has(key(chat)))];
+  }
+
+  /** Calls back when the number of waiting responses of an account changes. */
+  watchWaiting(account: string, watcher: () => void): () => void {
+    const watchers = this.#waitingWatchers.get(account) ?? new Set();
+    this.#waitingWatchers.set(account, watchers.add(watcher));
+    return () => {
+      watchers.delete(watcher);
+      if (watchers.size === 0) this.#waitingWatchers.delete(account);
+    };
+  }
+
+  #account(id: string): Account {
+    const account = this.accounts.get(id);
+    if (!account) {
+      throw new RedclawError(
+        "account-missing",
+        "The account of this chat is not there any more. Choose another account, or put the deleted one back and deploy.",
+      );
+    }
+    return account;
+  }
+
+  #tick(): void {
+    this.inbox.expireLeases();
+    this.store()
+      .then((store) => store.sweep())
+      .catch((error) => this.#log.warn(asError(error).message));
+  }
+
+  async #accountsClosed(): Promise<void> {
+    const until = Date.now() + CLOSE_WITHIN_MS;
+    const open = () => [...this.accounts.values()].some((account) => account.status.state !== "closed");
+    while (open() && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

@@ -1,0 +1,120 @@
+/** The admin API below `<httpAdminRoot>/redclaw/api/`: JSON, every route with a permission. */
+import type { Request, RequestHandler, Response, Router } from "express";
+import { Account } from "../channel/account";
+import { accountConfig } from "../channel/settings";
+import { asError, RedclawError } from "../errors";
+import type { Gateway } from "../gateway";
+
+/** What Node-RED puts in a password field instead of the saved secret. */
+const SAVED = "__PWRD__";
+
+export interface AdminHost {
+  httpAdmin?: Pick<Router, "get" | "post">;
+  auth: { needsPermission(permission: string): RequestHandler };
+  nodes: { getCredentials(id: string): Record<string, string> | undefined };
+}
+
+export function installAdmin(gateway: Gateway, host: AdminHost): void {
+  const { httpAdmin, auth } = host;
+  if (!httpAdmin) return;
+  const read = auth.needsPermission("redclaw.read");
+  const write = auth.needsPermission("redclaw.write");
+
+  httpAdmin.get("/redclaw/api/accounts", read, (_request, response) => {
+    response.json(
+      [...gateway.accounts.values()].map(({ id, definition, settings, status }) => ({
+        id,
+        channel: definition.name,
+        name: settings.name,
+        status,
+        waiting: gateway.outbox.waiting(id),
+      })),
+    );
+  });
+
+  httpAdmin.get(
+    "/redclaw/api/accounts/:id/targets",
+    read,
+    answering(async ({ params, query }) => gateway.targets(String(params["id"]), String(query["q"] ?? ""))),
+  );
+
+  httpAdmin.post(
+    "/redclaw/api/accounts/:id/test",
+    write,
+    answering(async (request) => {
+      const form = formOf(request);
+      const definition = gateway.channels.get(String(form["type"] ?? "").replace(/^redclaw-/, ""));
+      if (!definition) throw new RedclawError("unknown-channel", "This channel is not installed in the running Node-RED.");
+      const id = String(request.params["id"]);
+      const settings = accountConfig(
+        definition,
+        { ...objectOf(form["options"]), id },
+        withSaved(objectOf(form["credentials"]), host.nodes.getCredentials(id)),
+      );
+      const log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+      return { ok: true, ...(await Account.test(gateway, definition, settings, log)) };
+    }),
+  );
+
+  for (const action of ["test", "list"] as const) {
+    httpAdmin.post(
+      `/redclaw/api/models/:id/${action}`,
+      write,
+      answering(async (request) => {
+        const form = formOf(request);
+        const saved = host.nodes.getCredentials(String(request.params["id"]));
+        const { apiKey } = withSaved({ apiKey: form["apiKey"] }, saved);
+        const { listModels, testModel } = await import("../ai/form.js");
+        const settings = { ...withEnvironment(form), apiKey, fetch: gateway.ownHttp.fetch };
+        return action === "test" ? await testModel(settings) : await listModels(settings);
+      }),
+    );
+  }
+}
+
+/** Runs `work`, answers its result as JSON; an error becomes `{ ok: false, code, sentence }`. */
+function answering(work: (request: Request) => Promise<unknown>): RequestHandler {
+  return (request: Request, response: Response) => {
+    work(request).then(
+      (result) => response.json(result),
+      (thrown) => {
+        const error = asError(thrown);
+        response.json({
+          ok: false,
+          code: error instanceof RedclawError ? error.code : "unexpected",
+          sentence: error.message,
+        });
+      },
+    );
+  };
+}
+
+function formOf(request: Request): Record<string, unknown> {
+  if (!request.is("json")) throw new RedclawError("bad-form", "The form must be sent as JSON.");
+  return objectOf(request.body);
+}
+
+function objectOf(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+}
+
+/** Secrets of the form; one that was not typed anew is the saved one. `${ENV}` is replaced. */
+function withSaved(form: Record<string, unknown>, saved: Record<string, string> = {}): Record<string, string | undefined> {
+  const typed = Object.entries(form).flatMap(([field, value]) =>
+    typeof value === "string" && value !== SAVED ? [[field, value] as const] : [],
+  );
+  return withEnvironment({ ...saved, ...Object.fromEntries(typed) }) as Record<string, string | undefined>;
+}
+
+function withEnvironment(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([field, value]) => [
+      field,
+      typeof value === "string"
+        ? value.replace(/\$\{([^}\s]+)\}/g, (_whole, name: string) => process.env[name] ?? "")
+        : value,
+    ]),
+  );
+}
+
+function ignore(): void {}

@@ -1,0 +1,85 @@
+/** `redclaw-<channel>`: the config node that holds an account. It connects when the first node uses it. */
+import type { Account } from "../../lib/channel/account";
+import type { ChannelDefinition, ConnectionStatus } from "../../lib/channel/define";
+import { accountConfig } from "../../lib/channel/settings";
+import { RedclawError } from "../../lib/errors";
+import type { Gateway } from "../../lib/gateway";
+import { type NodeConfig, type NodeRed, type NodeStatus, nodeClass, onClose, type RedNode } from "../red";
+
+export interface AccountNode extends RedNode {
+  account: Account;
+  /** Shows the account's status on `user`; the first user makes it connect. Answers the way to stop. */
+  use(user: RedNode, show: () => void): () => void;
+}
+
+export function accountClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefinition) {
+  return nodeClass(RED, (node: AccountNode, config: NodeConfig) => {
+    const account = gateway.openAccount(definition, accountConfig(definition, config, node.credentials ?? {}), {
+      debug: (text) => node.debug(text),
+      info: (text) => node.log(text),
+      warn: (text) => node.warn(text),
+      error: (text) => node.error(text),
+    });
+    node.account = account;
+    // Node-RED forwards what a config node reports to the Catch and Status nodes of its users' tabs.
+    node.users = {};
+    node.use = (user, show) => {
+      (node.users as Record<string, RedNode>)[user.id] = user;
+      const endings = [account.watch(show), gateway.watchWaiting(account.id, show)];
+      account.start();
+      return () => {
+        delete node.users?.[user.id];
+        for (const end of endings) end();
+      };
+    };
+    onClose(node, () => gateway.closeAccount(account));
+  });
+}
+
+/** One look tells how it is. `waiting`: messages on their way out. */
+export function statusOf(status: ConnectionStatus, waiting = 0): NodeStatus {
+  switch (status.state) {
+    case "connecting":
+      return { fill: "yellow", shape: "ring", text: "connecting" };
+    case "connected":
+      return waiting > 1
+        ? { fill: "blue", shape: "dot", text: `${waiting} waiting` }
+        : { fill: "green", shape: "dot", text: status.identity };
+    case "reconnecting":
+      return {
+        fill: "yellow",
+        shape: "ring",
+        text: `reconnecting in ${Math.max(1, Math.ceil(status.inMs / 1000))} s (${brief(status.reason)})`,
+      };
+    case "refused":
+      return { fill: "red", shape: "ring", text: waiting > 0 ? `token refused, ${waiting} waiting` : "token refused" };
+    case "conflict":
+      return { fill: "red", shape: "ring", text: "another copy of this bot is running" };
+    case "misconfigured":
+      return { fill: "yellow", shape: "ring", text: brief(status.reason) };
+    case "closed":
+      return { fill: "grey", shape: "ring", text: "closed" };
+  }
+}
+
+const BRIEF = 40;
+
+function brief(reason: string): string {
+  const first = reason.split(/(?<=[.:;])\s/)[0] as string;
+  return first.length > BRIEF ? `${first.slice(0, BRIEF - 1)}…` : first.replace(/[.:;]$/, "");
+}
+
+/** The account that a node points to, or a sentence when it is not there. */
+export function findAccount(RED: NodeRed, definition: ChannelDefinition, config: NodeConfig): AccountNode {
+  const id = config["account"];
+  const node = typeof id === "string" && id ? (RED.nodes.getNode(id) as AccountNode | null) : null;
+  if (!node?.account) {
+    throw new RedclawError(
+      id ? "account-missing" : "no-account",
+      id
+        ? `The ${definition.label} account of this node was deleted or is disabled. Open the node, choose another account and deploy.`
+        : `No ${definition.label} account is chosen. Open the node, choose or add an account and deploy.`,
+    );
+  }
+  return node;
+}

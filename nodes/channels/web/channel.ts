@@ -1,0 +1,73 @@
+/** The web channel: a chat page and a widget that this Node-RED serves itself. */
+import { defineChannel } from "../../../lib/channel/define";
+
+export default defineChannel({
+  name: "web",
+  label: "Web chat",
+  icon: "redclaw-web.svg",
+  credentials: {
+    token: {
+      label: "Access code",
+      secret: true,
+      help: "Leave it empty for a page that anybody may open. With a code, the page asks for it first.",
+      placeholder: "maple-river-29",
+    },
+  },
+  options: {
+    title: { label: "Title", default: "Chat", placeholder: "Ask our house", help: "Stands at the top of the page." },
+    greeting: {
+      label: "Greeting",
+      default: "Hello! What can I do for you?",
+      multiline: true,
+      help: "What a visitor sees before the first message. Markdown works.",
+    },
+    suggestions: {
+      label: "Suggestions",
+      default: "",
+      multiline: true,
+      placeholder: "What can you do?\nTell me a joke",
+      help: "One per line; the first three stand as buttons below the greeting.",
+    },
+    color: {
+      label: "Accent colour",
+      default: "#0f766e",
+      placeholder: "#0f766e",
+      pattern: "^#[0-9a-fA-F]{6}$",
+      patternHelp: "A colour looks like #0f766e.",
+      advanced: true,
+    },
+    allowOrigins: {
+      label: "Sites with the widget",
+      default: "",
+      multiline: true,
+      placeholder: "https://www.example.com",
+      pattern: "^(\\s*(\\*|https?://[^\\s,/]+/?)\\s*(,|\\s|$))*$",
+      patternHelp: "Write each site as https://www.example.com, one per line and without a path.",
+      help: "Sites that may show this chat as a widget, one per line. This server itself always may.",
+      advanced: true,
+    },
+  },
+  capabilities: {
+    text: { max: 32_000, unit: "utf16" },
+    dialect: "markdown",
+    buttons: true,
+    edit: true,
+    delete: true,
+    typing: true,
+    reactions: true,
+    threads: false,
+    replyTo: true,
+    silent: false,
+    images: true,
+    audio: true,
+    voice: true,
+    video: true,
+    files: true,
+    fileMax: 10 * 1024 * 1024,
+    idempotency: "key",
+  },
+  limits: {},
+  events: ["message", "command", "button"],
+  pages: true,
+  client: () => import("./client.js"),
+});

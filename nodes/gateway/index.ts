@@ -1,0 +1,23 @@
+/** `redclaw-gateway`: where messages are kept, how old an answer may be, and the public address. */
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { type NodeConfig, type NodeRed, nodeClass, onClose, type RedNode } from "../red";
+import { gatewayOf } from "./runtime";
+
+const MINUTE_MS = 60_000;
+
+export default function gatewayNode(RED: NodeRed): void {
+  const Node = nodeClass(RED, (node: RedNode, config: NodeConfig) => {
+    const userDir = RED.settings.userDir ?? join(homedir(), ".node-red");
+    const minutes = Number(config["maxReplyAge"] ?? 10);
+    const publicUrl = typeof config["publicUrl"] === "string" ? config["publicUrl"].trim() : "";
+    const release = gatewayOf(RED).configure(node.id, {
+      store: config["store"] === "sqlite" ? "sqlite" : "memory",
+      path: join(userDir, "redclaw"),
+      maxReplyAge: (Number.isFinite(minutes) && minutes > 0 ? minutes : 10) * MINUTE_MS,
+      ...(publicUrl ? { publicUrl } : {}),
+    });
+    onClose(node, release);
+  });
+  RED.nodes.registerType("redclaw-gateway", Node);
+}

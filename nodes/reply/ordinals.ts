@@ -1,0 +1,17 @@
+/**
+ * Counts the replies of one node to one event. The number is part of the idempotency key: when an event comes again
+ * after a crash the count starts anew, the keys are the same, and what was sent is not sent again.
+ */
+const EVENTS_KEPT = 10_000;
+
+export class Ordinals {
+  readonly #counts = new Map<string, number>();
+
+  next(eventId: string): number {
+    const ordinal = this.#counts.get(eventId) ?? 0;
+    this.#counts.delete(eventId);
+    this.#counts.set(eventId, ordinal + 1);
+    if (this.#counts.size > EVENTS_KEPT) this.#counts.delete(this.#counts.keys().next().value as string);
+    return ordinal;
+  }
+}
