@@ -94,7 +94,7 @@ export class Gateway {
 
   /** The store in force, opened when it is first needed. */
   store(): Promise<Store> {
-    this.#store ??= openStore(this.#config).catch((error) => {
+    this.#store ??= openStore({ kind: this.#config.store, path: this.#config.path }).catch((error) => {
       this.#store = undefined;
       throw error;
     });
@@ -177,6 +177,16 @@ export class Gateway {
       watchers.delete(watcher);
       if (watchers.size === 0) this.#waitingWatchers.delete(account);
     };
+  }
+
+  /** Lets go of connections and the store; only for a gateway whose accounts are closed. */
+  async close(): Promise<void> {
+    clearInterval(this.#clock);
+    this.#clock = undefined;
+    await Promise.all([this.http.close(), this.ownHttp.close()]);
+    const store = this.#store;
+    this.#store = undefined;
+    await (await store?.catch(() => undefined))?.close();
   }
 
   #account(id: string): Account {

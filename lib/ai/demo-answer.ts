@@ -120,5 +120,5 @@ function everything(about: ReadonlyMap<string, string>, notes: readonly string[]
 }
 
 function short(text: string, most = 300): string {
-  return text.length > most ? `${text.slice(0, most).toWellFormed().replace(/\uFFFD$/, "")}...` : text;
+  return text.length > most ? `${text.slice(0, most).replace(/[\uD800-\uDBFF]$/, "")}...` : text;
 }

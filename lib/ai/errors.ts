@@ -133,13 +133,6 @@ function fromConnection(thrown: unknown, asked: Asked): ModelError {
       short: "certificate not valid",
     });
   }
-  if (code === "ERR_INVALID_URL") {
-    return new ModelError(
-      "model-unreachable",
-      "The base URL is not an address. It looks like http://192.168.1.20:11434/v1.",
-      { short: "base URL not valid" },
-    );
-  }
   const next = asked.provider.start ?? "Check the base URL and the network.";
   return new ModelError("model-unreachable", `No connection to ${host}${code ? ` (${code})` : ""}. ${next}`, {
     short: `no connection to ${host}`,
@@ -167,7 +160,7 @@ function whatServerSaid(thrown: unknown, secrets: readonly string[]): string {
     .replace(/\b(sk|gsk|xai|key)-[\w-]{6,}[\w*.-]*/gi, "***")
     .replace(/\s+/g, " ")
     .trim();
-  return line.length > 200 ? `${line.slice(0, 199).toWellFormed()}…` : line.replace(/\.$/, "");
+  return line.length > 200 ? `${line.slice(0, 199).replace(/[\uD800-\uDBFF]$/, "")}…` : line.replace(/\.$/, "");
 }
 
 /** Milliseconds from `retry-after-ms` or `retry-after` (seconds or a date). */

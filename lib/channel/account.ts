@@ -20,7 +20,10 @@ import type {
 
 /** Largest file that is fetched or read to be sent, unless the channel says less. */
 const FILE_MAX = 50 * 1024 * 1024;
+/** Requests in flight may finish for this long when the account closes. */
+const FINISH_WITHIN_MS = 1500;
 const CLOSE_WITHIN_MS = 2000;
+const CONNECT_WITHIN_MS = 60_000;
 
 export interface AccountConfig extends AccountSettings {
   /** Overrides the platform's limits; `{}`: none (a server of one's own). */
@@ -37,6 +40,8 @@ export class Account {
   readonly log: Log;
   readonly #gateway: Gateway;
   readonly #ending = new AbortController();
+  readonly #cutting = new AbortController();
+  readonly #inFlight = new Set<Promise<unknown>>();
   readonly #http: Http;
   readonly #watchers = new Set<(status: ConnectionStatus) => void>();
   #status: ConnectionStatus = { state: "closed" };
@@ -58,6 +63,20 @@ export class Account {
   /** Aborted when the account closes. */
   get signal(): AbortSignal {
     return this.#ending.signal;
+  }
+
+  /**
+   * Runs one request to the platform. A closing account lets it finish (a request cut in the middle would leave a
+   * message that may or may not have arrived) and cuts it only when it takes too long.
+   */
+  async request<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const running = work(this.#cutting.signal);
+    this.#inFlight.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#inFlight.delete(running);
+    }
   }
 
   get status(): ConnectionStatus {
@@ -127,7 +146,8 @@ export class Account {
     }
     this.#client = client;
     // A client that has nothing to say about its state is simply connected.
-    if (this.#status.state === "connecting") this.#setStatus({ state: "connected", identity: this.settings.name });
+    const silent = this.#status.state === "connecting";
+    this.#setStatus(silent ? { state: "connected", identity: this.settings.name } : this.#status);
     await this.#gateway.connected(this);
   }
 
@@ -138,8 +158,9 @@ export class Account {
 
   /** The client, as soon as it is connected. Rejects when `deadline` (ms since 1970) passes, or the account closes. */
   ready(deadline: number): Promise<Client> {
-    const client = this.#client;
-    if (client && this.#status.state !== "refused") return Promise.resolve(client);
+    const usable = () => (this.#status.state === "refused" ? undefined : this.#client);
+    const client = usable();
+    if (client) return Promise.resolve(client);
     return new Promise((resolve, reject) => {
       const finish = (settle: () => void) => {
         clearTimeout(timer);
@@ -148,8 +169,8 @@ export class Account {
         settle();
       };
       const check = () => {
-        const found = this.#client;
-        if (found && this.#status.state === "connected") finish(() => resolve(found));
+        const found = usable();
+        if (found) finish(() => resolve(found));
       };
       const closed = () => finish(() => reject(this.#notConnected("was closed")));
       const timer = setTimeout(
@@ -170,10 +191,9 @@ export class Account {
 
   /** Receives one raw update: events of it become durable, then go out on the wires. */
   async accept(update: unknown, remember?: Record<string, unknown>): Promise<void> {
-    const client = this.#client;
-    if (!client && !remember) throw this.#notConnected("is not connected yet");
-    const events = client ? this.#parse(client, update) : [];
-    await this.#gateway.inbox.accept(this.definition, this.id, events, remember);
+    // A client may receive before `connect` has answered: its update waits, it is not lost.
+    const client = this.#client ?? (await this.ready(Date.now() + CONNECT_WITHIN_MS));
+    await this.#gateway.inbox.accept(this.definition, this.id, this.#parse(client, update), remember);
   }
 
   /** A parser that throws has met something nobody knows: that is reported and must not block what comes behind. */
@@ -262,11 +282,20 @@ export class Account {
     this.#ending.abort(new RedclawError("closing", "The account is closing."));
     const client = this.#client;
     this.#client = undefined;
+    await within(FINISH_WITHIN_MS, Promise.allSettled([...this.#inFlight]));
+    this.#cutting.abort(this.signal.reason);
     const closing = Promise.resolve(client?.close()).catch((error) => this.log.warn(asError(error).message));
-    await Promise.race([closing, sleep(CLOSE_WITHIN_MS)]);
+    await within(CLOSE_WITHIN_MS, closing);
     await this.#http.close();
     this.#setStatus({ state: "closed" });
   }
+}
+
+/** Waits for `work`, but not longer than `ms`; no timer stays. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const waiting = new AbortController();
+  await Promise.race([work, sleep(ms, waiting.signal).catch(() => undefined)]);
+  waiting.abort();
 }
 
 /** HTTP that may reach the account's own server on the local network, and nothing else there. */

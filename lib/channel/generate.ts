@@ -46,10 +46,3 @@ export function generateChannel(definition: ChannelDefinition, options: Generate
     help: channelHelp(definition, options.helpMarkdown ?? ""),
   };
 }
-
-/** Help texts as Node-RED wants them in a locale folder: one script element per node type. */
-export function helpScripts(help: Record<string, string>): string {
-  return Object.entries(help)
-    .map(([type, markdown]) => `<script type="text/markdown" data-help-name="${type}">\n${markdown.trim()}\n</script>\n`)
-    .join("\n");
-}

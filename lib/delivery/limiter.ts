@@ -46,8 +46,11 @@ export class Limiter {
     if (limits.perAccount) this.#perAccount = parseRate(limits.perAccount);
   }
 
-  /** Milliseconds until a request to `chat` may leave; a token is taken when the answer is 0. */
-  take(chat: string, now = Date.now()): number {
+  /**
+   * Milliseconds until a request to `chat` may leave; a token is taken when the answer is 0. `now` is in
+   * milliseconds of a clock that nobody sets.
+   */
+  take(chat: string, now = performance.now()): number {
     const paused = Math.max((this.#paused.get("") ?? 0) - now, (this.#paused.get(chat) ?? 0) - now);
     if (paused > 0) return paused;
     const chatBucket = this.#perChat && this.#bucket(chat);
@@ -62,7 +65,7 @@ export class Limiter {
   }
 
   /** The platform asked to wait: nothing goes to `chat` (or, without one, anywhere) before it is over. */
-  pause(forMs: number, chat = "", now = Date.now()): void {
+  pause(forMs: number, chat = "", now = performance.now()): void {
     this.#paused.set(chat, Math.max(this.#paused.get(chat) ?? 0, now + forMs));
     if (this.#paused.size > BUCKETS_KEPT) {
       for (const [key, until] of this.#paused) if (until <= now) this.#paused.delete(key);
@@ -81,7 +84,7 @@ export class Limiter {
 }
 
 function waitFor(bucket: Bucket, rate: ParsedRate, now: number): number {
-  const refilled = bucket.tokens + (now - bucket.at) / rate.every;
+  const refilled = bucket.tokens + Math.max(0, now - bucket.at) / rate.every;
   bucket.tokens = Number.isNaN(refilled) ? rate.count : Math.min(rate.count, refilled);
   bucket.at = now;
   return bucket.tokens >= 1 ? 0 : Math.ceil((1 - bucket.tokens) * rate.every);

@@ -149,6 +149,7 @@ export class Outbox {
       const unknown = error instanceof ChannelError && error.fault === "interrupted";
       // A response that was waiting when the account closed stays intended: the next start sends it.
       if (!closing) await mark(unknown ? "unknown" : "failed", unknown ? undefined : { reason: error.message }).catch(() => undefined);
+      if (closing) throw new RedclawError("closing", "The account was closed; the message waits and is sent when it opens again.");
       throw unknown ? heldError(account, error) : error;
     }
     const receipt: Receipt = {
@@ -177,10 +178,11 @@ export class Outbox {
     for (let attempt = 1; ; ) {
       const client = await account.ready(deadline);
       if (current.do !== "typing") await waitForTurn(account, intent.to.conversation, deadline);
-      const options: SendOptions = { key: `${intent.key}#${index}`, signal: account.signal };
       if (current.do === "send") await mark("sending", progress);
       try {
-        const messageId = await perform(client, current, intent, options);
+        const messageId = await account.request((signal) =>
+          perform(client, current, intent, { key: `${intent.key}#${index}`, signal }),
+        );
         if (messageId !== undefined) progress.messageIds.push(messageId);
         return;
       } catch (thrown) {

@@ -1,7 +1,6 @@
 /** Writes the help of a channel's three nodes: the account's own text, and for in and out what the definition tells. */
 import type { Capabilities } from "../../message/types";
 import type { ChannelDefinition } from "../define";
-import { helpScripts } from "../generate";
 
 export function channelHelp(definition: ChannelDefinition, markdown: string): string {
   const type = `redclaw-${definition.name}`;
@@ -46,7 +45,7 @@ function outHelp({ label, capabilities }: ChannelDefinition): string {
 
 ### Outputs
 
-: receipt (object) : the platform's own id of the message: the proof that it was accepted.
+: payload (object) : the receipt: \`messageId\` is the platform's own id of the message, the proof that it was accepted.
 
 ### Details
 
@@ -76,4 +75,11 @@ function features(can: Capabilities): string {
   };
   const list = Object.entries(words).filter(([name]) => can[name as keyof Capabilities] === true);
   return ["text", ...list.map(([, word]) => word)].join(", ");
+}
+
+/** Help texts as Node-RED wants them in a locale folder: one script element per node type. */
+export function helpScripts(help: Record<string, string>): string {
+  return Object.entries(help)
+    .map(([type, markdown]) => `<script type="text/markdown" data-help-name="${type}">\n${markdown.trim()}\n</script>\n`)
+    .join("\n");
 }

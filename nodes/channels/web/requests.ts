@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 
 /** A visitor who sends slower than this is cut off. */
 const BODY_WITHIN_MS = 60_000;
+const DRAIN_MS = 1_000;
 
 /** An answer other than "done": `code` for the page, `sentence` for the person, `retryAfter` in seconds. */
 export class Refusal extends Error {
@@ -69,7 +70,8 @@ export async function readBody(request: IncomingMessage, maxBytes: number, tooLo
   let size = 0;
   const timer = setTimeout(() => request.destroy(), BODY_WITHIN_MS);
   try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
+    // Leaving the loop must not end the connection: the answer still goes over it.
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       size += chunk.length;
       if (size > maxBytes) throw tooLong;
       chunks.push(chunk);
@@ -99,12 +101,16 @@ export function answerRefusal(request: IncomingMessage, response: ServerResponse
     return;
   }
   if (refusal.retryAfter) response.setHeader("Retry-After", String(refusal.retryAfter));
-  // What is still on its way is not read: the connection ends after this answer.
-  if (!request.complete) response.setHeader("Connection", "close");
+  if (!request.complete) {
+    // What is still on its way is thrown away for a moment, so that the answer arrives; then the connection ends.
+    response.setHeader("Connection", "close");
+    const timer = setTimeout(() => request.destroy(), DRAIN_MS);
+    request.once("close", () => clearTimeout(timer));
+    request.resume();
+  }
   answerJson(response, refusal.status, {
     code: refusal.code,
     sentence: refusal.message,
     ...(refusal.retryAfter ? { retryAfter: refusal.retryAfter } : {}),
   });
-  if (!request.complete) request.resume();
 }

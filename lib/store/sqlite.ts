@@ -1,0 +1,274 @@
+/**
+ * The store that survives: one SQLite file, one writer. Commits that come in the same turn of the event loop share
+ * one transaction and so one fsync (group commit): that is what makes full durability cheap.
+ */
+import { resolve as absolute } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { RedclawError } from "../errors";
+import { Ballast } from "./ballast";
+import { closedError, fromRecord, type Step, toFilter, toSteps, toText } from "./record";
+import { concernsAll, errorNumber, SQLITE, storeError } from "./sqlite-errors";
+import { openFile } from "./sqlite-file";
+import { SqliteRows } from "./sqlite-rows";
+import type { Store, Write } from "./store";
+
+export interface SqliteStoreOptions {
+  /** The database file; made, with its folder, when it is not there. */
+  path: string;
+  /** Milliseconds to wait for another program that holds the file. Node-RED goes on meanwhile. */
+  lockWaitMs?: number;
+  /** Size of the ballast file. */
+  ballastBytes?: number;
+  /** Milliseconds since 1970. */
+  now?: () => number;
+}
+
+/** One caller's commit, waiting for its transaction. */
+interface Waiting {
+  steps: Step[];
+  resolve(changed: boolean[]): void;
+  reject(error: unknown): void;
+}
+
+type Outcome = { changed: boolean[] } | { error: unknown };
+
+/** Writes in one transaction, so that a flood does not stop the event loop for long. */
+const GROUP_STEPS = 500;
+const SWEEP_ROWS = 1000;
+const LOCK_RETRY_MS = 50;
+
+/** Opens the store. Errors: see `openStore`. */
+export async function sqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  const path = absolute(options.path);
+  const lockWaitMs = options.lockWaitMs ?? 5000;
+  const file = await whenUnlocked(() => openFile(path), lockWaitMs);
+  return new SqliteStore(path, file, { ...options, lockWaitMs });
+}
+
+class SqliteStore implements Store {
+  readonly kind = "sqlite";
+  readonly durable = true;
+  readonly notices: string[];
+  readonly #path: string;
+  readonly #db: ReturnType<typeof openFile>["db"];
+  readonly #rows: SqliteRows;
+  readonly #ballast: Ballast;
+  readonly #now: () => number;
+  readonly #lockWaitMs: number;
+  #queue: Waiting[] = [];
+  /** The writer at work, while there is anything to write. */
+  #writing: Promise<void> | undefined;
+  /** The disk was full and the ballast was given back. */
+  #full = false;
+  #closed: Promise<void> | undefined;
+
+  constructor(
+    path: string,
+    file: ReturnType<typeof openFile>,
+    options: SqliteStoreOptions & { lockWaitMs: number },
+  ) {
+    this.#path = path;
+    this.#db = file.db;
+    this.notices = file.notices;
+    this.#rows = new SqliteRows(file.db);
+    this.#now = options.now ?? Date.now;
+    this.#lockWaitMs = options.lockWaitMs;
+    this.#ballast = new Ballast(path, options.ballastBytes);
+    void this.#ballast.fill();
+  }
+
+  async commit(writes: readonly Write[]): Promise<boolean[]> {
+    this.#open();
+    const steps = toSteps(writes);
+    // With the ballast gone, what is left of the disk is for finishing what is under way, not for new work.
+    if (this.#full && steps.some((step) => step.do === "insert") && !this.#roomAgain())
+      throw this.#fullError();
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ steps, resolve, reject });
+      this.#writing ??= this.#write();
+    });
+  }
+
+  async get(space: string, key: string) {
+    const record = this.#read(() => this.#rows.get(toText(space), toText(key), this.#now()));
+    return record && fromRecord(record);
+  }
+
+  async find(query: Parameters<Store["find"]>[0]) {
+    const filter = toFilter(query);
+    return this.#read(() => this.#rows.find(filter, this.#now())).map(fromRecord);
+  }
+
+  async count(query: Parameters<Store["count"]>[0]) {
+    const filter = toFilter(query);
+    return this.#read(() => this.#rows.count(filter, this.#now()));
+  }
+
+  async sweep(now = this.#now()): Promise<number> {
+    let gone = 0;
+    for (;;) {
+      this.#open();
+      const some = await whenUnlocked(
+        () => this.#read(() => this.#rows.sweep(now, SWEEP_ROWS)),
+        this.#lockWaitMs,
+      );
+      gone += some;
+      if (some < SWEEP_ROWS) return gone;
+      await nextTurn();
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= (async () => {
+      await this.#writing;
+      await this.#ballast.close();
+      this.#db.close();
+    })();
+    return this.#closed;
+  }
+
+  #open(): void {
+    if (this.#closed) throw closedError();
+  }
+
+  #read<T>(read: () => T): T {
+    this.#open();
+    try {
+      return read();
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  /** Empties the queue, a group at a time. Does not reject: every caller gets his own answer. */
+  async #write(): Promise<void> {
+    let lockedSince: number | undefined;
+    await nextTurn();
+    while (this.#queue.length > 0) {
+      const group = this.#nextGroup();
+      try {
+        const outcomes = this.#transaction(group);
+        lockedSince = undefined;
+        this.#queue.splice(0, group.length);
+        for (const [i, waiting] of group.entries()) settle(waiting, outcomes[i] as Outcome);
+      } catch (error) {
+        lockedSince ??= performance.now();
+        if (isLocked(error) && performance.now() - lockedSince < this.#lockWaitMs) {
+          await sleep(LOCK_RETRY_MS);
+          continue;
+        }
+        // A lock that lasted too long fails everybody who waited for it, not one group after the other.
+        const failed = this.#queue.splice(0, isLocked(error) ? this.#queue.length : group.length);
+        lockedSince = undefined;
+        const reason = this.#failed(error);
+        for (const waiting of failed) waiting.reject(reason);
+      }
+      if (this.#queue.length > 0) await nextTurn();
+    }
+    this.#writing = undefined;
+  }
+
+  #nextGroup(): Waiting[] {
+    let steps = 0;
+    const end = this.#queue.findIndex((waiting, i) => {
+      steps += waiting.steps.length;
+      return i > 0 && steps > GROUP_STEPS;
+    });
+    return this.#queue.slice(0, end === -1 ? undefined : end);
+  }
+
+  /** Writes a group. Throws when the transaction as a whole failed: then nothing of it happened. */
+  #transaction(group: Waiting[]): Outcome[] {
+    try {
+      return this.#attempt(group, (steps, now) => ({
+        changed: steps.map((step) => this.#rows.apply(step, now)),
+      }));
+    } catch (error) {
+      if (concernsAll(error)) throw error;
+      // Somebody's own fault, which is rare: once more, each behind a savepoint, so that only he fails.
+      return this.#attempt(group, (steps, now) => this.#alone(steps, now));
+    }
+  }
+
+  #attempt(group: Waiting[], write: (steps: Step[], now: number) => Outcome): Outcome[] {
+    const now = this.#now();
+    this.#rows.run("BEGIN IMMEDIATE");
+    try {
+      const outcomes = group.map((waiting) => write(waiting.steps, now));
+      this.#rows.run("COMMIT");
+      return outcomes;
+    } catch (error) {
+      this.#rollBack();
+      throw error;
+    }
+  }
+
+  #alone(steps: Step[], now: number): Outcome {
+    this.#rows.run("SAVEPOINT one");
+    try {
+      const changed = steps.map((step) => this.#rows.apply(step, now));
+      this.#rows.run("RELEASE one");
+      return { changed };
+    } catch (error) {
+      if (concernsAll(error)) throw error;
+      this.#rows.run("ROLLBACK TO one");
+      this.#rows.run("RELEASE one");
+      return { error: storeError(error, this.#path) };
+    }
+  }
+
+  #rollBack(): void {
+    try {
+      this.#rows.run("ROLLBACK");
+    } catch {
+      // SQLite has already rolled back by itself, as it does on a full disk.
+    }
+  }
+
+  #failed(error: unknown): RedclawError {
+    const reason = storeError(error, this.#path);
+    if (reason.code === "store-full" && !this.#full) {
+      this.#full = true;
+      this.#ballast.release();
+    }
+    return reason;
+  }
+
+  #roomAgain(): boolean {
+    if (!this.#ballast.hasRoom()) return false;
+    this.#full = false;
+    void this.#ballast.fill();
+    return true;
+  }
+
+  #fullError(): RedclawError {
+    return storeError({ errcode: SQLITE.full }, this.#path);
+  }
+}
+
+function settle(waiting: Waiting, outcome: Outcome): void {
+  if ("error" in outcome) waiting.reject(outcome.error);
+  else waiting.resolve(outcome.changed);
+}
+
+function isLocked(error: unknown): boolean {
+  const number = errorNumber(error instanceof RedclawError ? error.cause : error);
+  return number === SQLITE.busy || number === SQLITE.locked;
+}
+
+/** Tries again while another program holds the file, without stopping the event loop. */
+async function whenUnlocked<T>(work: () => T, waitMs: number): Promise<T> {
+  const end = performance.now() + waitMs;
+  for (;;) {
+    try {
+      return work();
+    } catch (error) {
+      if (!isLocked(error) || performance.now() >= end) throw error;
+    }
+    await sleep(LOCK_RETRY_MS);
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

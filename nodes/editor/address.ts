@@ -1,0 +1,39 @@
+/** Shows where an account is reached from outside (its webhook, its page), ready to be copied. */
+import type { Form } from "./form";
+import { word } from "./words";
+
+/** The public address of the gateway when one is set, else the address that this editor was opened with. */
+export function accountAddress(channel: string, id: string): string {
+  let publicUrl = "";
+  RED.nodes.eachConfig((node) => {
+    if (node.type === "redclaw-gateway" && !node.d && node.publicUrl) publicUrl = node.publicUrl;
+  });
+  const nodeRoot = (RED.settings.httpNodeRoot || "/").replace(/\/+$/, "");
+  const base = publicUrl ? publicUrl.trim().replace(/\/+$/, "") : location.origin;
+  // A public address may name the prefix of Node-RED's own pages already.
+  const root = nodeRoot && base.endsWith(nodeRoot) ? "" : nodeRoot;
+  return `${base}${root}/redclaw/${channel}/${encodeURIComponent(id)}`;
+}
+
+export function showAddress({ element }: Form, channel: string, id: string): void {
+  for (const row of element.querySelectorAll<HTMLElement>("[data-redclaw=address]")) {
+    const input = row.querySelector("input");
+    const copy = row.querySelector<HTMLButtonElement>("[data-redclaw=copy]");
+    const open = row.querySelector<HTMLAnchorElement>("[data-redclaw=open]");
+    if (!input || !copy) continue;
+    input.value = accountAddress(channel, id) + (open ? "/" : "");
+    if (open) open.href = input.value;
+    input.addEventListener("focus", () => input.select());
+    const label = copy.textContent;
+    copy.addEventListener("click", () => {
+      input.select();
+      // The clipboard API is missing on plain http; then the old command does it.
+      const copied = navigator.clipboard ? navigator.clipboard.writeText(input.value) : Promise.reject();
+      copied.catch(() => document.execCommand("copy"));
+      copy.textContent = word("form.copied");
+      setTimeout(() => {
+        copy.textContent = label;
+      }, 2000);
+    });
+  }
+}

@@ -1,0 +1,87 @@
+/** Validators of the generated forms. Each answers `true`, or the sentence that stands below the field. */
+import type { EditorNode } from "./red";
+import { word } from "./words";
+
+export interface FieldRule {
+  name: string;
+  required?: boolean;
+  number?: boolean;
+  pattern?: string;
+  when?: Record<string, string | string[]>;
+}
+
+/** Node-RED runs validators for every node at load, before and without any form. */
+export function checkField(node: EditorNode, value: unknown, rule: FieldRule): true | string {
+  const text = textOf(value);
+  if (text === "__PWRD__" || hasVariable(text)) return true;
+  if (rule.when && !matches(rule.when, (option) => textOf(formValue(option) ?? node[option]))) return true;
+  if (text === "") return rule.required ? node._(`field.${rule.name}.missing`) : true;
+  if (rule.number && !Number.isFinite(Number(text))) return word("error.number");
+  if (rule.pattern && !new RegExp(rule.pattern).test(text)) return node._(`field.${rule.name}.mismatch`);
+  return true;
+}
+
+export function checkAccount(_node: EditorNode, value: unknown): true | string {
+  const id = textOf(value);
+  if (hasVariable(id)) return true;
+  if (id === "" || id === "_ADD_") return word("error.noAccount");
+  const account = RED.nodes.node(id);
+  if (!account) return word("error.accountMissing");
+  return account.valid === false ? word("error.accountInvalid") : true;
+}
+
+/** An `http:` or `https:` address, or nothing. */
+export function checkAddress(_node: EditorNode, value: unknown): true | string {
+  const text = textOf(value);
+  if (text === "" || hasVariable(text)) return true;
+  try {
+    const { protocol } = new URL(text);
+    if (protocol === "http:" || protocol === "https:") return true;
+  } catch {
+    // The sentence below says it.
+  }
+  return word("error.address");
+}
+
+/** `{"perChat":"1/s","perAccount":"30/s"}`, either of the two, or nothing. An empty rate means no limit. */
+export function checkLimits(_node: EditorNode, value: unknown): true | string {
+  const text = textOf(value);
+  if (text === "" || hasVariable(text)) return true;
+  try {
+    const limits: unknown = JSON.parse(text);
+    if (typeof limits !== "object" || limits === null || Array.isArray(limits)) return word("error.limits");
+    const right = Object.entries(limits).every(
+      ([name, rate]) =>
+        ["perChat", "perAccount"].includes(name) && /^(|\s*(\d*[1-9]\d*(\.\d+)?|0\.\d*[1-9]\d*)\s*\/\s*(s|min|h)\s*)$/.test(String(rate)),
+    );
+    return right ? true : word("error.limits");
+  } catch {
+    return word("error.limits");
+  }
+}
+
+/** A number above 0 (or at least `least`), or nothing. */
+export function checkNumber(_node: EditorNode, value: unknown, least = 0): true | string {
+  const text = textOf(value);
+  if (text === "" || hasVariable(text)) return true;
+  const number = Number(text);
+  return Number.isFinite(number) && number >= least ? true : word("error.number");
+}
+
+/** Do the options have the values that a field is shown for? */
+export function matches(when: Record<string, string | readonly string[]>, valueOf: (option: string) => string): boolean {
+  return Object.entries(when).every(([option, values]) => [values].flat().includes(valueOf(option)));
+}
+
+function formValue(option: string): unknown {
+  const input = $(`#node-config-input-${option}`);
+  return input.length > 0 ? input.val() : undefined;
+}
+
+function hasVariable(text: string): boolean {
+  return /\$\{\w+\}/.test(text);
+}
+
+function textOf(value: unknown): string {
+  return value === undefined || value === null ? "" : typeof value === "object" ? JSON.stringify(value) : String(value).trim();
+}
