@@ -15,7 +15,7 @@ const MAX_AGE_MS = 10 * 60_000;
 
 export interface GatewayConfig {
   store: "memory" | "sqlite";
-  /** Folder of the embedded store. */
+  /** File of the embedded store. */
   path?: string;
   /** Milliseconds: an answer older than this is not sent any more. */
   maxReplyAge: number;

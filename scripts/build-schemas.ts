@@ -24,7 +24,8 @@ const SCHEMAS = [
     type: "ChatContext",
     file: "chat-context",
     title: "ChatContext",
-    description: "All that a reply needs to know about the chat: msg.chat. It survives when msg.payload is replaced.",
+    description:
+      "All that a reply needs to know about the chat: msg.chat. It survives when msg.payload is replaced.",
   },
   {
     type: "Response",
@@ -50,7 +51,7 @@ export async function buildSchemas(): Promise<void> {
   });
   const made = SCHEMAS.map(({ type, file, title, description }): [string, Schema] => {
     const { $schema, ...schema } = generator.createSchema(type) as Schema;
-    const $id = `https://redclaw.dev/schema/v1/${file}.schema.json`;
+    const $id = `https://unpkg.com/@redclaw/node-red-gateway/resources/${file}.schema.json`;
     return [file, { $schema, $id, ...schema, title, description }];
   });
   await mkdir(join(ROOT, "resources"), { recursive: true });

@@ -5,13 +5,12 @@
 import fs from "node:fs";
 import path from "node:path";
 import { providers } from "../lib/ai/providers";
-import type { ChannelDefinition } from "../lib/channel/define";
 import { channelPage, channelTable } from "./docs/channels";
 import { nodeTable } from "./docs/nodes";
-import { root } from "./node-red";
+import { readChannels, root } from "./node-sets";
 
 async function main(): Promise<void> {
-  const texts = await write();
+  const texts = generate();
   const stale = [...texts].filter(([file, text]) => read(file) !== text).map(([file]) => file);
   if (process.argv.includes("--check")) {
     if (stale.length === 0) return;
@@ -30,8 +29,8 @@ async function main(): Promise<void> {
 }
 
 /** All generated texts, by path from the root of the checkout. */
-async function write(): Promise<Map<string, string>> {
-  const channels = await readChannels();
+function generate(): Map<string, string> {
+  const channels = readChannels();
   const texts = new Map<string, string>();
   const readme = replaceBetween(read("README.md"), "channels", channelTable(channels));
   texts.set("README.md", replaceBetween(readme, "nodes", nodeTable()));
@@ -41,17 +40,6 @@ async function write(): Promise<Map<string, string>> {
     texts.set(`docs/channels/${channel.name}.md`, channelPage(channel, help));
   }
   return texts;
-}
-
-async function readChannels(): Promise<ChannelDefinition[]> {
-  const folder = path.join(root, "nodes/channels");
-  const names = fs.readdirSync(folder).filter((name) => fs.existsSync(path.join(folder, name, "channel.ts")));
-  return Promise.all(
-    names.sort().map(async (name) => {
-      const module = (await import(path.join(folder, name, "channel.ts"))) as { default: ChannelDefinition };
-      return module.default;
-    }),
-  );
 }
 
 function modelTable(): string {

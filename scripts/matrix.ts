@@ -135,7 +135,7 @@ export interface Manifest {
 
 /** Runs npm with the Node that runs this file, whatever `node` on the PATH is. */
 async function npm(args: string[], cwd: string): Promise<string> {
-  const cli = process.env["npm_execpath"] ?? require.resolve("npm/bin/npm-cli.js", { paths: npmPlaces() });
+  const cli = process.env["npm_execpath"] ?? npmOnPath();
   const { stdout } = await run(process.execPath, [cli, ...args], {
     cwd,
     maxBuffer: 32e6,
@@ -144,12 +144,14 @@ async function npm(args: string[], cwd: string): Promise<string> {
   return stdout;
 }
 
-/** Folders in which a `node_modules/npm` may be: beside the `npm` commands of the PATH, and in this checkout. */
-function npmPlaces(): string[] {
+/** The script behind the first `npm` command on the PATH. */
+function npmOnPath(): string {
   const commands = (process.env["PATH"] ?? "")
     .split(path.delimiter)
     .map((folder) => path.join(folder, "npm"));
-  return [...commands.filter((file) => fs.existsSync(file)).map((file) => fs.realpathSync(file)), root];
+  const command = commands.find((file) => fs.existsSync(file));
+  if (!command) throw new Error("There is no npm on the PATH.");
+  return fs.realpathSync(command);
 }
 
 /** A Node-RED of this line, kept in a cache for the next time. */

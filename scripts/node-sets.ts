@@ -38,7 +38,9 @@ export function readChannels(names = findNodeSets().channels): ChannelDefinition
     const file = path.join(root, "nodes/channels", name, "channel");
     const { default: definition } = require(file) as { default: ChannelDefinition };
     if (definition.name !== name) {
-      throw new Error(`nodes/channels/${name}/channel.ts defines "${definition.name}". Give the folder the channel's name.`);
+      throw new Error(
+        `nodes/channels/${name}/channel.ts defines "${definition.name}". Give the folder the channel's name.`,
+      );
     }
     return definition;
   });
@@ -85,9 +87,17 @@ function helpOf(html: string, folder: string): string {
 /** `dist/gateway-plugin.js` and `.html`: the gateway, and the code and texts that all forms share. */
 export async function writePlugin(outDir: string): Promise<void> {
   const html = fs.readFileSync(path.join(root, "nodes/gateway/plugin.html"), "utf8");
-  write(outDir, "gateway-plugin.js", '"use strict";\nmodule.exports = require("./nodes/gateway/plugin").default;\n');
+  write(
+    outDir,
+    "gateway-plugin.js",
+    '"use strict";\nmodule.exports = require("./nodes/gateway/plugin").default;\n',
+  );
   write(outDir, "gateway-plugin.html", await withParts(html));
-  write(outDir, "locales/en-US/gateway-plugin.json", fs.readFileSync(path.join(root, "nodes/editor/locale.json"), "utf8"));
+  write(
+    outDir,
+    "locales/en-US/gateway-plugin.json",
+    fs.readFileSync(path.join(root, "nodes/editor/locale.json"), "utf8"),
+  );
 }
 
 /** A line like `/* nodes/editor/index.ts *\/` in a form becomes that file, bundled for the browser. */
@@ -112,22 +122,25 @@ async function bundleForBrowser(file: string): Promise<string> {
 }
 
 /** `package.json` must name exactly the sets that are there: Node-RED loads what stands in it and nothing else. */
-export function checkPackage({ channels, plain }: NodeSets): void {
+export function checkPackage({ channels, plain }: NodeSets): string[] {
   const manifest = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8")) as {
     "node-red": { nodes: Record<string, string> };
   };
   const listed = manifest["node-red"].nodes;
   const found = [...plain, ...channels];
-  for (const name of found) {
-    if (listed[name] !== `dist/${name}.js`) {
-      throw new Error(`Add "${name}": "dist/${name}.js" to "node-red"."nodes" in package.json: the set is in nodes/, but Node-RED would not load it.`);
-    }
-  }
-  for (const name of Object.keys(listed)) {
-    if (!found.includes(name)) {
-      throw new Error(`package.json lists the node set "${name}", but nodes/ has no such folder. Take it out of "node-red"."nodes", or add the folder.`);
-    }
-  }
+  const missing = found
+    .filter((name) => listed[name] !== `dist/${name}.js`)
+    .map(
+      (name) =>
+        `Add "${name}": "dist/${name}.js" to "node-red"."nodes" in package.json: Node-RED does not load this set without it.`,
+    );
+  const stale = Object.keys(listed)
+    .filter((name) => !found.includes(name))
+    .map(
+      (name) =>
+        `package.json lists the node set "${name}", but nodes/ has no such folder: take it out of "node-red"."nodes", or add the folder.`,
+    );
+  return [...missing, ...stale];
 }
 
 /** Icons are looked for beside the node files only, so all of them go there; a missing one is found here and not in the palette. */
@@ -135,9 +148,13 @@ export function copyIcons(outDir: string): void {
   const icons = fs.readdirSync(path.join(root, "icons")).filter((file) => file.endsWith(".svg"));
   for (const icon of icons) fs.cpSync(path.join(root, "icons", icon), path.join(outDir, "icons", icon));
   for (const file of fs.readdirSync(outDir).filter((name) => name.endsWith(".html"))) {
-    for (const [, icon] of fs.readFileSync(path.join(outDir, file), "utf8").matchAll(/^ {2}icon: "([^"]+)"/gm)) {
+    for (const [, icon] of fs
+      .readFileSync(path.join(outDir, file), "utf8")
+      .matchAll(/^ {2}icon: "([^"]+)"/gm)) {
       if (icon?.startsWith("redclaw-") && !icons.includes(icon)) {
-        throw new Error(`${file} names the icon "${icon}". Add it to icons/ (white on transparent, 40 x 60).`);
+        throw new Error(
+          `${file} names the icon "${icon}". Add it to icons/ (white on transparent, 40 x 60).`,
+        );
       }
     }
   }

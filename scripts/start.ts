@@ -11,6 +11,8 @@ import fs from "node:fs";
 import { createServer, type Server } from "node:http";
 import { createRequire } from "node:module";
 import path from "node:path";
+import { openModel } from "../lib/ai/model";
+import { providerOf } from "../lib/ai/providers";
 
 const root = path.join(__dirname, "..");
 const userDir = path.join(root, ".redclaw");
@@ -39,7 +41,10 @@ interface Settings {
 interface FlowNode {
   id: string;
   type: string;
+  /** Disabled. */
   d?: boolean;
+  model?: string;
+  provider?: string;
 }
 
 async function main(): Promise<void> {
@@ -94,13 +99,13 @@ async function main(): Promise<void> {
       ? `Chat page: ${base}${settings.httpNodeRoot}redclaw/web/${web.id}/`
       : 'Chat page: none yet. Drag "web in" into a flow and deploy.',
   );
-  console.log(`Model:     ${await describeModel()}`);
+  console.log(`Model:     ${await describeModel(flows)}`);
 }
 
 /** Builds when `dist/` is missing or a source is newer than everything in it. */
 function buildWhenStale(): void {
   const built = newest(["dist"]);
-  if (built >= newest(["lib", "nodes", "icons", "scripts/build.ts", "package.json"])) return;
+  if (built >= newest(["lib", "nodes", "icons", "scripts", "package.json"])) return;
   console.error(
     built ? "The sources changed: building ..." : "First start: building, this takes a few seconds ...",
   );
@@ -204,8 +209,15 @@ async function listen(
   }
 }
 
-async function describeModel(): Promise<string> {
-  return "";
+/** Which model answers in these flows: the one that the first ai box names, or the automatic choice. */
+async function describeModel(flows: FlowNode[]): Promise<string> {
+  const ai = flows.find((node) => node.type === "redclaw-ai" && !node.d);
+  const model = flows.find((node) => node.type === "redclaw-model" && node.id === ai?.model);
+  if (model?.provider && model.provider !== "auto") {
+    const { provider } = providerOf(model.provider);
+    return model.model ? `${model.model} (${provider.label})` : provider.label;
+  }
+  return (await openModel({}).describe()).sentence;
 }
 
 main().catch((error: unknown) => {

@@ -13,16 +13,21 @@ const words: [RegExp, string][] = [
   [/(\d),(?=\d{3}\b)/g, "$1"],
 ];
 
-const question = /^(?:and |so |please )?(?:what is|what's|whats|how much is|calculate|compute|work out|solve)\s+/i;
+const question =
+  /^(?:and |so |please )?(?:what is|what's|whats|how much is|calculate|compute|work out|solve)\s+/i;
 
 /** The result as text, or undefined when the sentence is no sum. */
 export function workOut(sentence: string): string | undefined {
   if (sentence.length > 300) return undefined;
-  let sum = sentence.trim().replace(/[\s?=.!]+$/, "").replace(question, "");
+  let sum = sentence
+    .trim()
+    .replace(/[\s?=.!]+$/, "")
+    .replace(question, "");
   for (const [pattern, symbol] of words) sum = sum.replace(pattern, symbol);
   sum = sum.replace(/\s+/g, "");
   // A date or a telephone number is no sum.
-  if (!/^[\d.+\-*/^()]+$/.test(sum) || !/\d[\d.)]*[+\-*/^]/.test(sum) || /^\d+-\d+-\d+$/.test(sum)) return undefined;
+  if (!/^[\d.+\-*/^()]+$/.test(sum) || !/\d[\d.)]*[+\-*/^]/.test(sum) || /^\d+-\d+-\d+$/.test(sum))
+    return undefined;
   const result = parse(sum);
   if (result === undefined) return undefined;
   if (!Number.isFinite(result)) return "not a number I can write down (is there a division by zero?)";
@@ -39,7 +44,8 @@ function parse(text: string): number | undefined {
 
   function sum(): number {
     let total = product();
-    while (!failed && (text[at] === "+" || text[at] === "-")) total += text[at++] === "+" ? product() : -product();
+    while (!failed && (text[at] === "+" || text[at] === "-"))
+      total += text[at++] === "+" ? product() : -product();
     return total;
   }
   function product(): number {

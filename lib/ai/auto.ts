@@ -87,7 +87,9 @@ export class AutoChoice {
 
 /** The first model that can chat: embedding models cannot. */
 export function firstChatModel(names: readonly string[]): string | undefined {
-  const chat = names.filter((name) => name !== "" && !/embed|whisper|tts|dall-e|moderation|rerank|bge-/i.test(name));
+  const chat = names.filter(
+    (name) => name !== "" && !/embed|whisper|tts|dall-e|moderation|rerank|bge-/i.test(name),
+  );
   return chat[0] ?? names.find((name) => name !== "");
 }
 
@@ -96,7 +98,9 @@ export function ollamaHost(variable: string | undefined): string {
   const text = variable?.trim().replace(/\/+$/, "");
   if (!text) return "http://127.0.0.1:11434";
   try {
-    const url = new URL(/^https?:\/\//i.test(text) ? text : `http://${text.startsWith(":") ? "127.0.0.1" : ""}${text}`);
+    const url = new URL(
+      /^https?:\/\//i.test(text) ? text : `http://${text.startsWith(":") ? "127.0.0.1" : ""}${text}`,
+    );
     if (url.hostname === "0.0.0.0" || url.hostname === "[::]") url.hostname = "127.0.0.1";
     const port = url.port || /:\d+$/.test(text) || url.protocol === "https:" ? "" : ":11434";
     return `${url.protocol}//${url.host}${port}${url.pathname.replace(/\/+$/, "")}`;

@@ -86,7 +86,9 @@ function words(name: string, text: string): string | undefined {
   const quoted = /["“„]([^"”“]{1,500})["”“]/.exec(text)?.[1];
   if (quoted) return quoted;
   if (/^(?:text|query|message|question|input|prompt|content|body)$/i.test(name)) return text;
-  const placed = /\b(?:in|at|for|of|to|about|from|near|named|called)\s+(?:the\s+)?([^?.!,;]{1,80})/i.exec(text)?.[1];
+  const placed = /\b(?:in|at|for|of|to|about|from|near|named|called)\s+(?:the\s+)?([^?.!,;]{1,80})/i.exec(
+    text,
+  )?.[1];
   return placed?.replace(/\s+(?:today|tomorrow|now|please|right now)$/i, "").trim();
 }
 

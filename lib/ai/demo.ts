@@ -2,7 +2,7 @@
  * The embedded demo model: a `fetch` that answers the OpenAI protocol without a network, so that the same path is
  * used as with a real server. It serves `/models` and `/chat/completions` (also as a stream, also with tools).
  */
-import { demoAnswer, type DemoMessage } from "./demo-answer";
+import { type DemoMessage, demoAnswer } from "./demo-answer";
 import { chooseTool, type DemoTool, fillParameters } from "./demo-tools";
 import { estimateTokens } from "./tokens";
 
@@ -17,9 +17,13 @@ export function demoFetch(now: () => Date = () => new Date()): typeof fetch {
     const path = new URL(request?.url ?? String(input)).pathname;
     const seconds = Math.floor(now().getTime() / 1000);
     if (path.endsWith("/models")) {
-      return json({ object: "list", data: [{ id: DEMO_MODEL, object: "model", created: seconds, owned_by: "redclaw" }] });
+      return json({
+        object: "list",
+        data: [{ id: DEMO_MODEL, object: "model", created: seconds, owned_by: "redclaw" }],
+      });
     }
-    if (!path.endsWith("/chat/completions")) return refuse(404, "The demo model serves /models and /chat/completions.");
+    if (!path.endsWith("/chat/completions"))
+      return refuse(404, "The demo model serves /models and /chat/completions.");
     const body = parse(request ? await request.text() : init?.body);
     if (!body) return refuse(400, "The request is not JSON with a list of messages.");
     return answer(body, now(), seconds);
@@ -71,12 +75,22 @@ function answer(body: Body, now: Date, seconds: number): Response {
   const finish = call ? "tool_calls" : "stop";
   if (!body.stream) {
     const message = { role: "assistant", content, refusal: null, ...(call && { tool_calls: [call] }) };
-    return json({ ...head, object: "chat.completion", choices: [{ index: 0, message, logprobs: null, finish_reason: finish }], usage });
+    return json({
+      ...head,
+      object: "chat.completion",
+      choices: [{ index: 0, message, logprobs: null, finish_reason: finish }],
+      usage,
+    });
   }
   const deltas: object[] = [{ role: "assistant", content: "" }];
   if (call) deltas.push({ tool_calls: [{ index: 0, ...call }] });
   else for (const word of content?.match(/\S+\s*|\s+/g) ?? []) deltas.push({ content: word });
-  const chunk = (choices: object[], extra?: object) => ({ ...head, object: "chat.completion.chunk", choices, ...extra });
+  const chunk = (choices: object[], extra?: object) => ({
+    ...head,
+    object: "chat.completion.chunk",
+    choices,
+    ...extra,
+  });
   const chunks = deltas.map((delta) => chunk([{ index: 0, delta, finish_reason: null }]));
   chunks.push(chunk([{ index: 0, delta: {}, finish_reason: finish }]));
   if (body.usage) chunks.push(chunk([], { usage }));
@@ -110,7 +124,9 @@ function toolCall(body: Body, messages: readonly DemoMessage[]): object | undefi
 /** Content is a string, or a list of parts of which the texts count. */
 function plain(message: Record<string, unknown>): DemoMessage {
   const { role, content } = message;
-  const parts = Array.isArray(content) ? content.map((part) => (typeof part?.text === "string" ? part.text : "")) : [];
+  const parts = Array.isArray(content)
+    ? content.map((part) => (typeof part?.text === "string" ? part.text : ""))
+    : [];
   const text = typeof content === "string" ? content : parts.join("\n");
   const known = role === "assistant" || role === "tool" || role === "user" ? role : "system";
   return { role: known, content: text };

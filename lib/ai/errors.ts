@@ -69,23 +69,34 @@ function fromStatus(status: number, thrown: unknown, asked: Asked): ModelError {
   const words = `${read(thrown, "code") ?? ""} ${read(thrown, "type") ?? ""} ${said}`;
   if (status === 401 || status === 403) {
     const where = asked.provider.keyUrl ? ` Copy it again from ${asked.provider.keyUrl}.` : " Check the key.";
-    return new ModelError("model-key-refused", `${label} refused this key.${where}`, { short: "key refused" });
+    return new ModelError("model-key-refused", `${label} refused this key.${where}`, {
+      short: "key refused",
+    });
   }
   if (status === 429 && /insufficient_quota|billing|credit/i.test(words)) {
-    return new ModelError("model-rate-limited", `${label} says that there is no credit left. Add credit to the account.`, {
-      short: "no credit left",
-    });
+    return new ModelError(
+      "model-rate-limited",
+      `${label} says that there is no credit left. Add credit to the account.`,
+      {
+        short: "no credit left",
+      },
+    );
   }
   if (status === 429) {
     const retryAfterMs = retryAfter(read(thrown, "headers"));
     const when = retryAfterMs === undefined ? "in a minute" : `in ${Math.ceil(retryAfterMs / 1000)} s`;
-    return new ModelError("model-rate-limited", `${label} has too many requests from this key. Try again ${when}.`, {
-      short: "too fast",
-      retryable: true,
-      retryAfterMs,
-    });
+    return new ModelError(
+      "model-rate-limited",
+      `${label} has too many requests from this key. Try again ${when}.`,
+      {
+        short: "too fast",
+        retryable: true,
+        retryAfterMs,
+      },
+    );
   }
-  const tooLong = /context_length|context length|context window|maximum context|too many tokens|prompt is too long/i;
+  const tooLong =
+    /context_length|context length|context window|maximum context|too many tokens|prompt is too long/i;
   if (status === 413 || ((status === 400 || status === 422) && tooLong.test(words))) {
     return new ModelError(
       "model-context-too-long",
@@ -95,7 +106,8 @@ function fromStatus(status: number, thrown: unknown, asked: Asked): ModelError {
   }
   if (status === 404) {
     const aboutModel = /model/i.test(words) || said === "";
-    const pull = asked.provider.label === "Ollama" && asked.model ? ` Get it with \`ollama pull ${asked.model}\`.` : "";
+    const pull =
+      asked.provider.label === "Ollama" && asked.model ? ` Get it with \`ollama pull ${asked.model}\`.` : "";
     return new ModelError(
       "model-not-found",
       aboutModel && asked.model
@@ -121,17 +133,33 @@ function fromStatus(status: number, thrown: unknown, asked: Asked): ModelError {
 function fromConnection(thrown: unknown, asked: Asked): ModelError {
   const host = hostOf(asked.baseUrl);
   const chain = causes(thrown);
-  const code = chain.map((cause) => read(cause, "code")).find((value) => typeof value === "string") as string | undefined;
+  const code = chain.map((cause) => read(cause, "code")).find((value) => typeof value === "string") as
+    | string
+    | undefined;
   const names = chain.map((cause) => read(cause, "name"));
   if (code === "private-address" || code === "too-large") {
-    const sentence = redact(String(read(chain.find((cause) => read(cause, "code") === code), "message")), asked.secrets);
-    return new ModelError(code === "too-large" ? "model-bad-answer" : "model-unreachable", sentence, { short: code });
+    const sentence = redact(
+      String(
+        read(
+          chain.find((cause) => read(cause, "code") === code),
+          "message",
+        ),
+      ),
+      asked.secrets,
+    );
+    return new ModelError(code === "too-large" ? "model-bad-answer" : "model-unreachable", sentence, {
+      short: code,
+    });
   }
   if (names.includes("SyntaxError")) return badAnswer(asked);
   if (code && /CERT|SELF_SIGNED|TLS|UNABLE_TO|ERR_SSL/i.test(code)) {
-    return new ModelError("model-unreachable", `The certificate of ${host} is not valid (${code}). Check the base URL.`, {
-      short: "certificate not valid",
-    });
+    return new ModelError(
+      "model-unreachable",
+      `The certificate of ${host} is not valid (${code}). Check the base URL.`,
+      {
+        short: "certificate not valid",
+      },
+    );
   }
   const next = asked.provider.start ?? "Check the base URL and the network.";
   return new ModelError("model-unreachable", `No connection to ${host}${code ? ` (${code})` : ""}. ${next}`, {
@@ -160,7 +188,9 @@ function whatServerSaid(thrown: unknown, secrets: readonly string[]): string {
     .replace(/\b(sk|gsk|xai|key)-[\w-]{6,}[\w*.-]*/gi, "***")
     .replace(/\s+/g, " ")
     .trim();
-  return line.length > 200 ? `${line.slice(0, 199).replace(/[\uD800-\uDBFF]$/, "")}…` : line.replace(/\.$/, "");
+  return line.length > 200
+    ? `${line.slice(0, 199).replace(/[\uD800-\uDBFF]$/, "")}…`
+    : line.replace(/\.$/, "");
 }
 
 /** Milliseconds from `retry-after-ms` or `retry-after` (seconds or a date). */

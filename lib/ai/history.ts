@@ -35,7 +35,7 @@ export class History {
   async read(conversation: string): Promise<ChatMessage[]> {
     if (this.#window.messages === 0) return [];
     const row = await (await this.#store()).get(SPACE, conversation);
-    return fit(messagesOf(row?.value), this.#window);
+    return newestTurns(messagesOf(row?.value), this.#window);
   }
 
   /** Adds the messages of one successful turn. */
@@ -43,9 +43,11 @@ export class History {
     if (this.#window.messages === 0) return;
     const store = await this.#store();
     const row = await store.get(SPACE, conversation);
-    const messages = fit([...messagesOf(row?.value), ...turn], this.#window);
+    const messages = newestTurns([...messagesOf(row?.value), ...turn], this.#window);
     const value = { v: 1, messages };
-    await store.commit([{ put: { space: SPACE, key: conversation, value, conversation, at: now, expires: now + KEEP_MS } }]);
+    await store.commit([
+      { put: { space: SPACE, key: conversation, value, conversation, at: now, expires: now + KEEP_MS } },
+    ]);
   }
 }
 
@@ -53,7 +55,7 @@ export class History {
  * The newest turns that fit. A turn (a question with everything up to the next one) is kept whole or left out, so an
  * answer never stands without its question nor a tool's result without the call.
  */
-export function fit(messages: readonly ChatMessage[], window: Window): ChatMessage[] {
+export function newestTurns(messages: readonly ChatMessage[], window: Window): ChatMessage[] {
   const most = Math.floor(window.tokens / LARGEST_PART);
   const kept: ChatMessage[][] = [];
   let count = 0;
@@ -61,7 +63,9 @@ export function fit(messages: readonly ChatMessage[], window: Window): ChatMessa
   for (const turn of turnsOf(messages).reverse()) {
     const cut = turn.map((message) => ({ ...message, content: cutToTokens(message.content, most) }));
     // Tool calls and their results are the model's own business: they do not count as messages.
-    count += cut.filter((message) => message.role === "user" || (message.role === "assistant" && !message.toolCalls?.length)).length;
+    count += cut.filter(
+      (message) => message.role === "user" || (message.role === "assistant" && !message.toolCalls?.length),
+    ).length;
     tokens += cut.reduce((sum, message) => sum + cost(message), 0);
     if (count > window.messages || tokens > window.tokens) break;
     kept.push(cut);
@@ -70,7 +74,8 @@ export function fit(messages: readonly ChatMessage[], window: Window): ChatMessa
 }
 
 function cost(message: ChatMessage): number {
-  const calls = message.role === "assistant" && message.toolCalls?.length ? JSON.stringify(message.toolCalls) : "";
+  const calls =
+    message.role === "assistant" && message.toolCalls?.length ? JSON.stringify(message.toolCalls) : "";
   return estimateTokens(message.content) + estimateTokens(calls) + PER_MESSAGE;
 }
 

@@ -19,14 +19,19 @@ const VALUE_LENGTH = 20_000;
 
 /** Fills in all fields in a single pass; an unknown one becomes empty. */
 export function fillInstructions(template: string, sources: FieldSources): string {
-  return template.replace(FIELD, (_, path: string) => valueOf(path, sources));
+  return template.replace(FIELD, (_, path: string) => fieldText(path, sources));
 }
 
-function valueOf(path: string, { chat, event, msg, now }: FieldSources): string {
+function fieldText(path: string, { chat, event, msg, now }: FieldSources): string {
   const steps = path.replace(/\[(\d+)\]/g, ".$1").split(".");
   switch (steps[0]) {
     case "date":
-      return now.toLocaleDateString("en-GB", { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+      return now.toLocaleDateString("en-GB", {
+        weekday: "long",
+        day: "numeric",
+        month: "long",
+        year: "numeric",
+      });
     case "time":
       return now.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
     case "msg":
@@ -50,7 +55,8 @@ function look(from: unknown, steps: readonly string[]): unknown {
 }
 
 function textOf(value: unknown, length: number): string {
-  if (value === undefined || value === null || typeof value === "function" || typeof value === "symbol") return "";
+  if (value === undefined || value === null || typeof value === "function" || typeof value === "symbol")
+    return "";
   let text: string;
   try {
     text = typeof value === "object" ? (JSON.stringify(value) ?? "") : String(value);

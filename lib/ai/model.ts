@@ -2,7 +2,7 @@
  * A model that answers conversations: any server that speaks the OpenAI chat protocol, through the `openai` package,
  * which is loaded when the first answer is asked for.
  */
-import type OpenAI from "openai" with { "resolution-mode": "import" };
+import type OpenAI from "openai";
 import { AutoChoice, firstChatModel } from "./auto";
 import { demoFetch } from "./demo";
 import { badAnswer, hostOf, ModelError, toModelError } from "./errors";
@@ -68,7 +68,9 @@ class OpenModel implements Model {
 
   async test(signal?: AbortSignal): Promise<string> {
     const start = performance.now();
-    const completion = await this.complete([{ role: "user", content: "Answer with one word: ready" }], { signal });
+    const completion = await this.complete([{ role: "user", content: "Answer with one word: ready" }], {
+      signal,
+    });
     if (completion.provider === "demo") {
       return "The built-in demo model answers. Set OPENAI_API_KEY, start Ollama, or choose a provider for a real one.";
     }
@@ -83,7 +85,11 @@ class OpenModel implements Model {
       return { provider: "demo", label: "demo model", sentence };
     }
     const label = server.model || server.provider.model || server.provider.label;
-    return { provider: server.name, label, sentence: `${label} (${server.provider.label}, ${hostOf(server.baseUrl)})` };
+    return {
+      provider: server.name,
+      label,
+      sentence: `${label} (${server.provider.label}, ${hostOf(server.baseUrl)})`,
+    };
   }
 
   /** Where to ask, as settings (or the automatic choice) say. */
@@ -101,24 +107,39 @@ class OpenModel implements Model {
       apiKey,
       baseUrl,
       model: chosen.model?.trim() ?? "",
-      secrets: [apiKey, ...Object.values(headers ?? {}), env["OPENAI_API_KEY"] ?? ""].filter((value) => value.length > 3),
+      secrets: [apiKey, ...Object.values(headers ?? {}), env["OPENAI_API_KEY"] ?? ""].filter(
+        (value) => value.length > 3,
+      ),
       fetch: name === "demo" ? demoFetch() : given,
     };
     if (provider.needsKey && !apiKey) {
-      throw new ModelError("model-key-refused", `${provider.label} needs a key. Get one at ${provider.keyUrl} and put it into the model's settings.`, {
-        short: "key missing",
-      });
+      throw new ModelError(
+        "model-key-refused",
+        `${provider.label} needs a key. Get one at ${provider.keyUrl} and put it into the model's settings.`,
+        {
+          short: "key missing",
+        },
+      );
     }
     if (!baseUrl) {
-      const example = name === "azure" ? "https://my-resource.openai.azure.com" : "http://192.168.1.20:8080/v1";
-      throw new ModelError("model-unreachable", `${provider.label} needs a base URL. It looks like ${example}.`, {
-        short: "base URL missing",
-      });
+      const example =
+        name === "azure" ? "https://my-resource.openai.azure.com" : "http://192.168.1.20:8080/v1";
+      throw new ModelError(
+        "model-unreachable",
+        `${provider.label} needs a base URL. It looks like ${example}.`,
+        {
+          short: "base URL missing",
+        },
+      );
     }
     if (!/^https?:/i.test(baseUrl) || !URL.canParse(baseUrl)) {
-      throw new ModelError("model-unreachable", "The base URL is not an address. It looks like http://192.168.1.20:11434/v1.", {
-        short: "base URL not valid",
-      });
+      throw new ModelError(
+        "model-unreachable",
+        "The base URL is not an address. It looks like http://192.168.1.20:11434/v1.",
+        {
+          short: "base URL not valid",
+        },
+      );
     }
     return server;
   }
@@ -134,12 +155,18 @@ class OpenModel implements Model {
       model = firstChatModel(await this.#list(server, signal));
     } catch (error) {
       // Some gateways list nothing but serve the usual name.
-      if (!server.provider.model || !(error instanceof ModelError) || error.code === "model-key-refused") throw error;
+      if (!server.provider.model || !(error instanceof ModelError) || error.code === "model-key-refused")
+        throw error;
     }
     model ??= server.provider.model;
     if (!model) {
-      const hint = server.name === "ollama" ? "Get one with `ollama pull llama3.2`." : "Load one, or name one in the model's settings.";
-      throw new ModelError("model-not-found", `${server.provider.label} has no model yet. ${hint}`, { short: "no model" });
+      const hint =
+        server.name === "ollama"
+          ? "Get one with `ollama pull llama3.2`."
+          : "Load one, or name one in the model's settings.";
+      throw new ModelError("model-not-found", `${server.provider.label} has no model yet. ${hint}`, {
+        short: "no model",
+      });
     }
     this.#firstListed = { for: place, model };
     return model;
@@ -170,7 +197,9 @@ class OpenModel implements Model {
       messages: messages.map(toWire),
       ...(temperature !== undefined && { temperature }),
       ...(maxTokens !== undefined && { [server.provider.limitField ?? "max_tokens"]: maxTokens }),
-      ...(options.tools?.length && { tools: options.tools.map((tool) => ({ type: "function" as const, function: { ...tool } })) }),
+      ...(options.tools?.length && {
+        tools: options.tools.map((tool) => ({ type: "function" as const, function: { ...tool } })),
+      }),
     };
     const attempt = async () => {
       try {
@@ -180,7 +209,13 @@ class OpenModel implements Model {
       }
     };
     const now = () => performance.now();
-    return withRetry(attempt, { retries: RETRIES, deadline: now() + timeoutMs, now, signal, onRetry: options.onRetry });
+    return withRetry(attempt, {
+      retries: RETRIES,
+      deadline: now() + timeoutMs,
+      now,
+      signal,
+      onRetry: options.onRetry,
+    });
   }
 
   /** Runs `work` with a time limit; a caller's abort rejects with its own reason. */
@@ -198,9 +233,13 @@ class OpenModel implements Model {
       const seconds = Math.max(1, Math.round(limitMs / 1000));
       const slow = server.provider.local ? " A local model may need longer to load: raise the timeout." : "";
       limit.abort(
-        new ModelError("model-timeout", `${server.provider.label} did not answer within ${seconds} s.${slow || " Try again."}`, {
-          short: `no answer in ${seconds} s`,
-        }),
+        new ModelError(
+          "model-timeout",
+          `${server.provider.label} did not answer within ${seconds} s.${slow || " Try again."}`,
+          {
+            short: `no answer in ${seconds} s`,
+          },
+        ),
       );
     }, limitMs);
     const aborted = new Promise<never>((_, reject) => {
@@ -223,7 +262,8 @@ class OpenModel implements Model {
   async #openai(server: Place): Promise<OpenAI> {
     const place = `${server.baseUrl} ${server.apiKey}`;
     if (this.#client?.for === place) return this.#client.client;
-    const { default: Client } = await import("openai");
+    // Loaded here and not above: it takes 30 MB, and only who asks a model needs it.
+    const { OpenAI: Client } = require("openai") as typeof import("openai");
     const azure = server.name === "azure";
     const version = azure ? new URL(server.baseUrl).searchParams.get("api-version") : null;
     const client = new Client({

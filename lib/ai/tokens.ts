@@ -14,6 +14,9 @@ export function cutToTokens(text: string, tokens: number): string {
   const note = " [...] (shortened)";
   const bytes = Math.max(0, tokens * 4 - note.length);
   // A character that the cut went through decodes to one U+FFFD at the end.
-  const kept = Buffer.from(text.slice(0, bytes)).subarray(0, bytes).toString().replace(/\uFFFD$/, "");
+  const kept = Buffer.from(text.slice(0, bytes))
+    .subarray(0, bytes)
+    .toString()
+    .replace(/\uFFFD$/, "");
   return kept + note;
 }

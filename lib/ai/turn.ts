@@ -45,7 +45,11 @@ export async function takeTurn(request: TurnRequest): Promise<Answer> {
   const system: ChatMessage[] = instructions.trim() === "" ? [] : [{ role: "system", content: instructions }];
   for (let round = 1; ; round++) {
     const offered = round < MOST_ROUNDS ? tools : [];
-    const completion = await model.complete([...system, ...before, ...turn], { tools: offered, signal, onRetry });
+    const completion = await model.complete([...system, ...before, ...turn], {
+      tools: offered,
+      signal,
+      onRetry,
+    });
     usage.inputTokens += completion.usage.inputTokens;
     usage.outputTokens += completion.usage.outputTokens;
     const calls = offered.length > 0 ? completion.toolCalls : [];
@@ -55,7 +59,8 @@ export async function takeTurn(request: TurnRequest): Promise<Answer> {
       const { text, provider, model: name } = completion;
       return { text, provider, model: name, usage, durationMs: Math.round(performance.now() - start) };
     }
-    for (const call of calls) turn.push({ role: "tool", toolCallId: call.id, content: await resultOf(call, tools, signal) });
+    for (const call of calls)
+      turn.push({ role: "tool", toolCallId: call.id, content: await resultOf(call, tools, signal) });
   }
 }
 
@@ -64,7 +69,8 @@ async function resultOf(call: ToolCall, tools: readonly Tool[], signal: AbortSig
   if (!tool) return `There is no tool called ${call.name}.`;
   try {
     const input: unknown = JSON.parse(call.arguments || "{}");
-    if (typeof input !== "object" || input === null || Array.isArray(input)) return "The arguments must be a JSON object.";
+    if (typeof input !== "object" || input === null || Array.isArray(input))
+      return "The arguments must be a JSON object.";
     return await tool.run(input as Record<string, unknown>, signal);
   } catch (thrown) {
     signal.throwIfAborted();

@@ -1,5 +1,5 @@
 /** Between our messages and those of the OpenAI chat protocol. */
-import type OpenAI from "openai" with { "resolution-mode": "import" };
+import type OpenAI from "openai";
 import { withoutThinking } from "./answer-text";
 import { type Asked, badAnswer, ModelError } from "./errors";
 import type { ProviderName } from "./providers";
@@ -16,7 +16,8 @@ export function toWire(message: ChatMessage): OpenAI.Chat.ChatCompletionMessageP
   // A lone surrogate or a NUL is refused by some servers.
   const content = message.content.replace(/\p{Surrogate}/gu, "\uFFFD").replaceAll("\0", "");
   if (message.role === "tool") return { role: "tool", content, tool_call_id: message.toolCallId };
-  if (message.role !== "assistant" || !message.toolCalls?.length) return { role: message.role as "user", content };
+  if (message.role !== "assistant" || !message.toolCalls?.length)
+    return { role: message.role as "user", content };
   return {
     role: "assistant",
     content,
@@ -41,7 +42,13 @@ export function readAnswer(
   const toolCalls = (Array.isArray(message.tool_calls) ? message.tool_calls : []).flatMap((call, index) =>
     call?.type === "custom" || typeof call?.function?.name !== "string"
       ? []
-      : [{ id: call.id || `call_${index}`, name: call.function.name, arguments: String(call.function.arguments ?? "{}") }],
+      : [
+          {
+            id: call.id || `call_${index}`,
+            name: call.function.name,
+            arguments: String(call.function.arguments ?? "{}"),
+          },
+        ],
   );
   const text = withoutThinking(said) || (typeof message.refusal === "string" ? message.refusal : "");
   const finish = choice.finish_reason ?? "stop";
@@ -55,7 +62,10 @@ export function readAnswer(
       outputTokens: answer.usage?.completion_tokens ?? estimateTokens(said),
     },
     provider: server.name,
-    model: server.name === "demo" || typeof answer.model !== "string" || answer.model === "" ? server.model : answer.model,
+    model:
+      server.name === "demo" || typeof answer.model !== "string" || answer.model === ""
+        ? server.model
+        : answer.model,
     finish,
   };
 }
@@ -63,9 +73,13 @@ export function readAnswer(
 function emptyAnswer(finish: string, said: string, server: Server): ModelError {
   const { label } = server.provider;
   if (finish === "content_filter") {
-    return new ModelError("model-refused", `${label} declined to answer this (content filter). Ask in other words.`, {
-      short: "declined to answer",
-    });
+    return new ModelError(
+      "model-refused",
+      `${label} declined to answer this (content filter). Ask in other words.`,
+      {
+        short: "declined to answer",
+      },
+    );
   }
   if (finish === "length" || said !== "") {
     return new ModelError(
@@ -74,7 +88,11 @@ function emptyAnswer(finish: string, said: string, server: Server): ModelError {
       { short: "only thoughts, no answer" },
     );
   }
-  return new ModelError("model-bad-answer", `${label} sent an empty answer. Try again, or choose another model.`, {
-    short: "empty answer",
-  });
+  return new ModelError(
+    "model-bad-answer",
+    `${label} sent an empty answer. Try again, or choose another model.`,
+    {
+      short: "empty answer",
+    },
+  );
 }

@@ -210,6 +210,8 @@ export interface Identity {
 export interface Client {
   /** One raw update -> events (0..n). Pure: no network, no state that outlives it. Unknown kinds give []. */
   receive(update: unknown): MessageEvent[];
+  /** After an update that came by webhook is safe in the ledger: what the platform wants to hear then. Never throws. */
+  accepted?(update: unknown): void;
   /** Sends one part, returns the platform's id of it. Throws ChannelError. */
   send(part: MessagePart, to: Destination, options: SendOptions): Promise<{ messageId: string }>;
   edit?(messageId: string, part: TextPart, to: Destination, options: SendOptions): Promise<void>;

@@ -41,7 +41,9 @@ export interface GeneratedChannel {
 export function generateChannel(definition: ChannelDefinition, options: GenerateOptions): GeneratedChannel {
   return {
     js: runtimeFile(definition, options),
-    html: [editorScripts(definition), accountForm(definition), inForm(definition), outForm(definition)].join("\n"),
+    html: [editorScripts(definition), accountForm(definition), inForm(definition), outForm(definition)].join(
+      "\n",
+    ),
     locale: channelLocale(definition),
     help: channelHelp(definition, options.helpMarkdown ?? ""),
   };

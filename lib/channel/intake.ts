@@ -105,6 +105,7 @@ async function takeWebhook(
   }
   await account.accept(update);
   answer(response, 200, "");
+  account.client?.accepted?.(update);
 }
 
 function tooManyFailures(failures: Map<string, { count: number; since: number }>, from: string): boolean {

@@ -24,6 +24,8 @@ export class Inbox {
   readonly #log: Log;
   readonly #listeners = new Map<string, Set<Listener>>();
   readonly #leases = new Map<string, number>();
+  /** Accepted while no in-node listened (in the middle of a deploy): they wait this long for one. */
+  readonly #unheard = new Map<string, number>();
   readonly #chatsSeen = new Map<string, number>();
   /** Deliveries of an event that was there already. */
   duplicates = 0;
@@ -87,7 +89,7 @@ export class Inbox {
     });
   }
 
-  /** Emits what was accepted by an earlier run of the process but never reached a wire. */
+  /** Emits what was accepted (by an earlier run of the process, or in the middle of a deploy) but reached no wire. */
   async resume(definition: ChannelDefinition, account: string, maxAgeMs: number): Promise<void> {
     const store = await this.#store();
     const rows = await store.find({ space: "event", state: "accepted", account, limit: 1000 });
@@ -99,6 +101,7 @@ export class Inbox {
   }
 
   #emit(definition: ChannelDefinition, event: MessageEvent): void {
+    this.#unheard.delete(event.id);
     this.#leases.set(event.id, Date.now() + LEASE_MS);
     const chat = contextOf(event, definition);
     const listeners = this.#listeners.get(event.account);
@@ -106,7 +109,8 @@ export class Inbox {
     if (listeners?.size) {
       this.#write([{ update: { space: "event", key: event.id, ifState: "accepted", state: "emitted" } }]);
     } else {
-      this.settle(event.id, "let-go");
+      this.#leases.delete(event.id);
+      this.#unheard.set(event.id, Date.now() + LEASE_MS);
     }
   }
 
@@ -118,12 +122,15 @@ export class Inbox {
   /** Needs no further work. The body is wiped, the id stays for recognising redeliveries. */
   settle(eventId: string, how: "answered" | "let-go" | "ended"): void {
     this.#leases.delete(eventId);
+    this.#unheard.delete(eventId);
     this.#write([{ update: { space: "event", key: eventId, state: "settled", value: { how } } }]);
   }
 
   /** Lets go of events whose lease is over; called by the gateway's clock. */
   expireLeases(now = Date.now()): void {
-    for (const [eventId, until] of this.#leases) if (until <= now) this.settle(eventId, "let-go");
+    for (const waiting of [this.#leases, this.#unheard]) {
+      for (const [eventId, until] of waiting) if (until <= now) this.settle(eventId, "let-go");
+    }
   }
 
   /** Chats of an account, the newest first. */

@@ -25,19 +25,24 @@ export interface Flow {
 export interface Syntax {
   open(mark: Mark, text: string): string;
   close(mark: Mark, text: string): string;
-  /** `before`: what is already written, to know whether a line starts here. */
-  escape(text: string, inside: readonly Mark[], before: string): string;
+  /** `startsLine`: nothing but space and signs of quotes stands before it in its line. */
+  escape(text: string, inside: readonly Mark[], startsLine: boolean): string;
 }
 
 export function writeFlow(flow: Flow, syntax: Syntax): string {
   const { text, marks } = flow;
-  if (marks.length === 0) return syntax.escape(text, [], "");
+  if (marks.length === 0) return syntax.escape(text, [], true);
   const inside: Mark[] = [];
   let out = "";
   let at = 0;
+  let startsLine = true;
   const writeTo = (end: number): void => {
-    if (end > at) out += syntax.escape(text.slice(at, end), inside, out);
-    at = Math.max(at, end);
+    if (end <= at) return;
+    const piece = text.slice(at, end);
+    out += syntax.escape(piece, inside, startsLine);
+    const line = piece.lastIndexOf("\n") + 1;
+    startsLine = (startsLine || line > 0) && /^[ >]*$/.test(piece.slice(line));
+    at = end;
   };
   const closeUntil = (position: number): void => {
     for (let top = inside.at(-1); top && top.end <= position; top = inside.at(-1)) {

@@ -1,7 +1,7 @@
 /** Lays a tree out as a flow: bullets, numbers, blank lines and tables become visible text. */
 import type { Flow, Mark, MarkKind } from "./flow";
 import { table } from "./table";
-import type { Block, Inline } from "./tree";
+import { type Block, type Inline, textOf } from "./tree";
 
 /** How a dialect wants its blocks to look. */
 export interface Shape {
@@ -65,34 +65,45 @@ class Page {
   private block(block: Block): void {
     switch (block.type) {
       case "paragraph":
-        return this.inline(block.children);
+        this.inline(block.children);
+        break;
       case "heading":
-        return this.heading(block.level, block.children);
+        this.heading(block.level, block.children);
+        break;
       case "quote":
-        return this.quote(block.children);
+        this.quote(block.children);
+        break;
       case "list":
-        return this.list(block);
+        this.list(block);
+        break;
       case "code": {
         const { language } = block;
-        return this.marked("pre", language ? { language } : {}, () => this.verbatim(block.value.replace(/\n$/, "")));
+        this.marked("pre", language ? { language } : {}, () => this.verbatim(block.value.replace(/\n$/, "")));
+        break;
       }
       case "table":
-        return this.marked("pre", {}, () => this.verbatim(table(block)));
+        this.marked("pre", {}, () => this.verbatim(table(block)));
+        break;
       case "rule":
-        return this.literal(this.shape.rule);
+        this.literal(this.shape.rule);
     }
   }
 
   private heading(level: number, children: Inline[]): void {
-    if (this.shape.heading === "bold") return this.marked("bold", {}, () => this.inline(children));
-    this.literal(this.shape.heading(level));
-    this.inline(children);
+    const { heading } = this.shape;
+    if (heading === "bold") this.marked("bold", {}, () => this.inline(children));
+    else {
+      this.literal(heading(level));
+      this.inline(children);
+    }
   }
 
   private quote(children: Block[]): void {
-    if (this.shape.quote === "mark") return this.marked("quote", {}, () => this.blocks(children, "\n\n"));
-    this.literal("> ");
-    this.indented("> ", () => this.blocks(children, "\n\n"));
+    if (this.shape.quote === "mark") this.marked("quote", {}, () => this.blocks(children, "\n\n"));
+    else {
+      this.literal("> ");
+      this.indented("> ", () => this.blocks(children, "\n\n"));
+    }
   }
 
   private list(list: Block & { type: "list" }): void {
@@ -140,11 +151,14 @@ class Page {
   }
 
   private link(href: string, children: Inline[]): void {
-    if (this.shape.linkable(href)) return this.marked("link", { href }, () => this.inline(children));
-    const start = this.text.length;
+    if (this.shape.linkable(href)) {
+      this.marked("link", { href }, () => this.inline(children));
+      return;
+    }
     this.inline(children);
-    const label = this.text.slice(start);
-    if (!saysAddress(label, href)) this.write(label.trim() === "" ? href : ` (${bare(href)})`);
+    const label = textOf(children);
+    if (label.trim() === "") this.write(href);
+    else if (!saysAddress(label, href)) this.write(` (${bare(href)})`);
   }
 }
 

@@ -10,7 +10,7 @@ export function writePage(document: Document): string {
   return document.blocks.map((block) => writeBlock(block)).join("\n");
 }
 
-function escape(text: string): string {
+function escapeHtml(text: string): string {
   return /[&<>"']/.test(text)
     ? text
         .replaceAll("&", "&amp;")
@@ -33,7 +33,7 @@ function writeBlock(block: Block): string {
       return writeList(block);
     case "code": {
       const language = block.language.replace(/[^\w+#.-]/g, "");
-      return `<pre><code${language ? ` class="language-${language}"` : ""}>${escape(block.value)}</code></pre>`;
+      return `<pre><code${language ? ` class="language-${language}"` : ""}>${escapeHtml(block.value)}</code></pre>`;
     }
     case "table":
       return writeTable(block);
@@ -70,9 +70,9 @@ function alignment(align: Align | undefined): string {
 function writeInline(nodes: readonly Inline[]): string {
   let out = "";
   for (const node of nodes) {
-    if (node.type === "text") out += escape(node.value).replaceAll("\n", "<br>");
+    if (node.type === "text") out += escapeHtml(node.value).replaceAll("\n", "<br>");
     else if (node.type === "break") out += "<br>";
-    else if (node.type === "code") out += `<code>${escape(node.value)}</code>`;
+    else if (node.type === "code") out += `<code>${escapeHtml(node.value)}</code>`;
     else if (node.type === "link") out += writeLink(node.href, node.children);
     else out += `<${TAGS[node.type]}>${writeInline(node.children)}</${TAGS[node.type]}>`;
   }
@@ -80,8 +80,8 @@ function writeInline(nodes: readonly Inline[]): string {
 }
 
 function writeLink(href: string, children: Inline[]): string {
-  const label = writeInline(children) || escape(href);
+  const label = writeInline(children) || escapeHtml(href);
   // `tg:` opens an app that a visitor of the page may not have asked for.
   if (!/^(?:https?|mailto|tel):/i.test(href)) return label;
-  return `<a href="${escape(href)}" target="_blank" rel="noopener noreferrer nofollow">${label}</a>`;
+  return `<a href="${escapeHtml(href)}" target="_blank" rel="noopener noreferrer nofollow">${label}</a>`;
 }

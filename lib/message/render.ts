@@ -3,7 +3,7 @@ import type { DialectWriter } from "./dialects/dialect";
 import { markdown } from "./dialects/markdown";
 import { plain } from "./dialects/plain";
 import { dialects } from "./dialects/registry";
-import { layout, saysAddress } from "./layout";
+import { bare, layout, saysAddress } from "./layout";
 import { fitsWhole, type Limit, split, type WrittenPart } from "./split";
 import { type Block, type Document, parseMarkdown, plainDocument } from "./tree";
 import type { Dialect } from "./types";
@@ -36,7 +36,8 @@ export function append(document: Document, blocks: Block[]): Document {
 /** One or more texts, each within `limit`; none when there is nothing to show. */
 export function render(document: Document, dialect: Dialect, limit: Limit): RenderedText[] {
   const writer = dialects[dialect];
-  if (writer.takesMarkdown && document.source !== undefined) return renderSource(document, document.source, limit);
+  if (writer.takesMarkdown && document.source !== undefined)
+    return renderSource(document, document.source, limit);
   return split(layout(document.blocks, writer.shape), limit, writer).map((part) => rendered(part, limit));
 }
 
@@ -69,7 +70,7 @@ function withAddresses({ text, marks }: WrittenPart["flow"]): string {
   let at = 0;
   for (const { kind, href = "", start, end } of marks) {
     if (kind !== "link" || saysAddress(text.slice(start, end), href)) continue;
-    out += `${text.slice(at, end)} (${href})`;
+    out += `${text.slice(at, end)} (${bare(href)})`;
     at = end;
   }
   return out + text.slice(at);
@@ -80,7 +81,8 @@ function renderSource(document: Document, source: string, limit: Limit): Rendere
   const whole = renderOne(document, "markdown", limit);
   if (whole) return whole.text === "" ? [] : [whole];
   const { lines } = document;
-  if (!lines || lines.length !== document.blocks.length) return renderBlocks(document.blocks, markdown, limit);
+  if (!lines || lines.length !== document.blocks.length)
+    return renderBlocks(document.blocks, markdown, limit);
   const out: RenderedText[] = [];
   let group: Block[] = [];
   let text = "";
@@ -114,5 +116,10 @@ function renderBlocks(blocks: Block[], writer: DialectWriter, limit: Limit): Ren
 
 function sourceOfBlocks(source: string, lines: number[]): string[] {
   const rows = source.split("\n");
-  return lines.map((line, index) => rows.slice(line, lines[index + 1]).join("\n").replace(/^\n+|\s+$/g, ""));
+  return lines.map((line, index) =>
+    rows
+      .slice(line, lines[index + 1])
+      .join("\n")
+      .replace(/^\n+|\s+$/g, ""),
+  );
 }

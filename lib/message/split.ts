@@ -13,8 +13,8 @@ export interface Limit {
   unit: TextUnit;
 }
 
-/** Text with markup may be this many times longer than what is visible: long addresses, many short styles. */
-const MAX_MARKUP = 4;
+/** Where only visible text counts: the markup (long addresses, many short styles) in UTF-16 units per unit of room. */
+const MAX_MARKUP = 3;
 /** A better place to cut counts only behind this part of the room, or messages would become tiny. */
 const LEAST = 0.25;
 
@@ -26,16 +26,17 @@ export interface WrittenPart {
 /** The whole flow as one part, when it fits. */
 export function fitsWhole(flow: Flow, limit: Limit, dialect: DialectWriter): WrittenPart | undefined {
   if (dialect.counts === "visible" && flow.text.length > limit.max * 16 + 64) return undefined;
-  if (flow.marks.length > (dialect.maxMarks ?? Number.POSITIVE_INFINITY)) return undefined;
+  if (countMarks(flow) > (dialect.maxMarks ?? Number.POSITIVE_INFINITY)) return undefined;
   if (dialect.counts === "visible" && !surelyFits(flow.text, limit.max, limit.unit)) {
     if (measure(flow.text, limit.unit) > limit.max) return undefined;
   }
   const written = dialect.write(flow);
-  return fitsWritten(written, limit, dialect) ? { flow, written } : undefined;
+  return fitsWritten(written, flow, limit, dialect) ? { flow, written } : undefined;
 }
 
-function fitsWritten(written: string, limit: Limit, dialect: DialectWriter): boolean {
-  if (dialect.counts === "visible") return written.length <= Math.max(limit.max, 64) * MAX_MARKUP;
+function fitsWritten(written: string, flow: Flow, limit: Limit, dialect: DialectWriter): boolean {
+  if (dialect.counts === "visible")
+    return written.length - flow.text.length <= Math.max(limit.max, 64) * MAX_MARKUP;
   return surelyFits(written, limit.max, limit.unit) || measure(written, limit.unit) <= limit.max;
 }
 
@@ -53,26 +54,46 @@ export function split(flow: Flow, limit: Limit, dialect: DialectWriter): Written
   return parts;
 }
 
+/** Signs that the dialect itself writes as text are no marks on the platform. */
+function countMarks(flow: Flow): number {
+  let count = 0;
+  for (const { kind } of flow.marks) if (kind !== "literal") count++;
+  return count;
+}
+
 /** Tries a part of the whole room, then smaller ones until its markup fits as well. */
-function nextPart(window: Window, at: number, limit: Limit, dialect: DialectWriter): { end: number; part: WrittenPart } {
+function nextPart(
+  window: Window,
+  at: number,
+  limit: Limit,
+  dialect: DialectWriter,
+): { end: number; part: WrittenPart } {
+  const maxMarks = dialect.maxMarks ?? Number.POSITIVE_INFINITY;
   for (let room = limit.max; ; ) {
     const end = window.cut(at, room, limit.unit);
     const flow = window.part(at, end);
-    const tooMany = flow.marks.length > (dialect.maxMarks ?? Number.POSITIVE_INFINITY);
-    const written = dialect.write(flow);
-    if (!tooMany && fitsWritten(written, limit, dialect)) return { end, part: { flow, written } };
+    const marks = countMarks(flow);
+    // Not written when it cannot fit: an early end for text of thousands of marks.
+    const written = marks > maxMarks ? "" : dialect.write(flow);
+    if (marks <= maxMarks && fitsWritten(written, flow, limit, dialect))
+      return { end, part: { flow, written } };
     if (room <= 1) return { end, part: bare(flow, limit, dialect) };
-    const used = dialect.counts === "written" ? measure(written, limit.unit) : written.length / MAX_MARKUP;
-    const share = tooMany ? 0.5 : Math.max(0.1, Math.min(0.9, limit.max / used));
-    room = Math.max(1, Math.floor(Math.min(room, measure(flow.text, limit.unit)) * share));
+    const share = marks > maxMarks ? maxMarks / marks : shareOf(written, flow, limit, dialect);
+    room = Math.max(1, Math.floor(Math.min(room, measure(flow.text, limit.unit)) * Math.min(0.9, share)));
   }
+}
+
+/** How much of a text whose markup is too long may fit. */
+function shareOf(written: string, flow: Flow, limit: Limit, dialect: DialectWriter): number {
+  if (dialect.counts === "written") return limit.max / measure(written, limit.unit);
+  return (limit.max * MAX_MARKUP) / (written.length - flow.text.length);
 }
 
 /** One character whose markup alone is longer than a message: without marks, and at worst without escaping. */
 function bare(flow: Flow, limit: Limit, dialect: DialectWriter): WrittenPart {
   const unmarked = { text: flow.text, marks: [] };
   const written = dialect.write(unmarked);
-  return { flow: unmarked, written: fitsWritten(written, limit, dialect) ? written : flow.text };
+  return { flow: unmarked, written: fitsWritten(written, unmarked, limit, dialect) ? written : flow.text };
 }
 
 /** The marks near the place we are at, so that a text of thousands of parts is not searched again for each. */
@@ -89,13 +110,15 @@ class Window {
 
   /** Positions only grow. */
   moveTo(at: number): void {
-    for (let mark = this.all[this.next]; mark && mark.start < at; mark = this.all[++this.next]) this.open.push(mark);
+    for (let mark = this.all[this.next]; mark && mark.start < at; mark = this.all[++this.next])
+      this.open.push(mark);
     this.open = this.open.filter((mark) => mark.end > at);
   }
 
   private near(to: number): Mark[] {
     const marks = [...this.open];
-    for (let i = this.next, mark = this.all[i]; mark && mark.start < to; mark = this.all[++i]) marks.push(mark);
+    for (let i = this.next, mark = this.all[i]; mark && mark.start < to; mark = this.all[++i])
+      marks.push(mark);
     return marks;
   }
 
@@ -113,7 +136,9 @@ class Window {
     if (this.open.some((mark) => mark.kind === "pre")) return text.charAt(at) === "\n" ? at + 1 : at;
     let start = at;
     while (start < text.length && /\s/.test(text.charAt(start))) start++;
-    const pre = this.near(start + 1).find((mark) => mark.kind === "pre" && mark.start >= at && mark.start <= start);
+    const pre = this.near(start + 1).find(
+      (mark) => mark.kind === "pre" && mark.start >= at && mark.start <= start,
+    );
     return pre ? pre.start : start;
   }
 
@@ -135,11 +160,21 @@ class Window {
     );
   }
 
-  private search(sign: string, hard: number, least: number, from: number, closed: Mark[]): number | undefined {
-    for (let at = this.text.lastIndexOf(sign, hard); at > from && at >= least; ) {
+  private search(
+    sign: string,
+    hard: number,
+    least: number,
+    from: number,
+    closed: Mark[],
+  ): number | undefined {
+    const low = Math.max(least, from + 1);
+    const room = this.text.slice(low, hard + sign.length);
+    for (let found = room.lastIndexOf(sign); found >= 0; ) {
+      const at = low + found;
       const around = inside(closed, at);
       if (!around && graphemeEdge(this.text, at, from) === at) return at;
-      at = this.text.lastIndexOf(sign, (around?.start ?? at) - 1);
+      const before = (around?.start ?? at) - 1 - low;
+      found = before < 0 ? -1 : room.lastIndexOf(sign, before);
     }
     return undefined;
   }
@@ -154,7 +189,8 @@ class Window {
 
   private word(hard: number, least: number, from: number, closed: Mark[]): number | undefined {
     for (let at = hard; at > from; at--) {
-      if (!/\s/.test(this.text.charAt(at)) || inside(closed, at) || graphemeEdge(this.text, at, from) !== at) continue;
+      if (!/\s/.test(this.text.charAt(at)) || inside(closed, at) || graphemeEdge(this.text, at, from) !== at)
+        continue;
       // Text without spaces (Chinese, Thai) may be cut anywhere; a word or an address that fits may not.
       if (at >= least || isWord(this.text.slice(at + 1, hard))) return at;
       return undefined;

@@ -3,7 +3,8 @@ import { type Align, type Block, type Inline, textOf } from "./tree";
 
 const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 /** Emoji and the scripts of East Asia take two columns. */
-const WIDE = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\uff01-\uff60]/u;
+const WIDE =
+  /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\uff01-\uff60]/u;
 /** A wider column gains nothing from alignment; the following ones just start later. */
 const MAX_COLUMN = 40;
 

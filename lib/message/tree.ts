@@ -37,7 +37,7 @@ export interface Document {
 /** Longest text that is read as Markdown, in UTF-16 units (1 MiB). A longer one is shown as it is written. */
 const MAX_LENGTH = 1_048_576;
 /** Signs in one paragraph that may open something. More is no text but an attack on the parser (quadratic time). */
-const MAX_SIGNS = 8_000;
+const MAX_SIGNS = 2_000;
 /** Quotes and lists inside each other. The parser drops what is deeper, so such a text is shown as written. */
 const MAX_NESTING = 100;
 
@@ -87,13 +87,36 @@ function parser(links: boolean): MarkdownIt {
   return md;
 }
 
+/** Looks for a paragraph with too many signs; what stands in a code block is not read by the parser. */
 function isHostile(source: string): boolean {
   let signs = 0;
-  for (let i = 0; i < source.length; i++) {
+  let fence = "";
+  for (let at = 0; at < source.length; ) {
+    const newline = source.indexOf("\n", at);
+    const end = newline < 0 ? source.length : newline;
+    const first = source.charAt(at);
+    // A fence may stand behind three spaces at most.
+    const found = "`~ ".includes(first)
+      ? /^ {0,3}(`{3,}(?=[^`]*$)|~{3,})(.*)$/.exec(source.slice(at, end))
+      : null;
+    const run = found?.[1] ?? "";
+    if (fence === "") {
+      fence = run;
+      signs = end === at ? 0 : signs + countSigns(source, at, end);
+      if (signs > MAX_SIGNS) return true;
+    } else if (run.startsWith(fence) && found?.[2]?.trim() === "") {
+      fence = "";
+      signs = 0;
+    }
+    at = end + 1;
+  }
+  return false;
+}
+
+function countSigns(source: string, from: number, to: number): number {
+  let signs = 0;
+  for (let i = from; i < to; i++) {
     switch (source.charCodeAt(i)) {
-      case 10:
-        if (source.charCodeAt(i + 1) === 10) signs = 0;
-        break;
       case 33: // !
       case 42: // *
       case 60: // <
@@ -101,10 +124,10 @@ function isHostile(source: string): boolean {
       case 95: // _
       case 96: // `
       case 126: // ~
-        if (++signs > MAX_SIGNS) return true;
+        signs++;
     }
   }
-  return false;
+  return signs;
 }
 
 function topLines(tokens: Token[]): number[] {
@@ -230,7 +253,8 @@ function readInline(tokens: Token[]): Inline[] {
 function readLeaf(token: Token, inLink: boolean): Inline | undefined {
   if (token.type === "softbreak" || token.type === "hardbreak") return { type: "break" };
   if (token.type === "code_inline") return { type: "code", value: token.content };
-  if (token.type !== "image") return token.content === "" ? undefined : { type: "text", value: token.content };
+  if (token.type !== "image")
+    return token.content === "" ? undefined : { type: "text", value: token.content };
   const href = allowed(token.attrGet("src"));
   const label = textOf(readInline(token.children ?? []));
   if (!href || inLink) return label === "" ? undefined : { type: "text", value: label };
@@ -249,5 +273,7 @@ export function textOf(inline: Inline[]): string {
 
 /** The only addresses that ever become links. */
 function allowed(href: string | number | null): string | undefined {
-  return typeof href === "string" && /^(?:https?:\/\/|mailto:|tel:|tg:\/\/)[^\s]/i.test(href) ? href : undefined;
+  return typeof href === "string" && /^(?:https?:\/\/|mailto:|tel:|tg:\/\/)[^\s]/i.test(href)
+    ? href
+    : undefined;
 }

@@ -39,7 +39,15 @@ export interface Sender {
   locale?: string;
 }
 
-export type AttachmentKind = "image" | "audio" | "voice" | "video" | "file" | "sticker" | "location" | "contact";
+export type AttachmentKind =
+  | "image"
+  | "audio"
+  | "voice"
+  | "video"
+  | "file"
+  | "sticker"
+  | "location"
+  | "contact";
 
 /** A received file, place or contact. `ref` is opaque: the gateway resolves it on demand. */
 export interface Attachment {

@@ -87,7 +87,9 @@ export function splitsPair(text: string, index: number): boolean {
 function standsAlone(text: string, index: number): boolean {
   const code = text.charCodeAt(index);
   if (code < 0x7f) return code === 10 || code >= 0x20;
-  return (code >= 0xc0 && code < 0x250) || (code >= 0x400 && code < 0x482) || (code >= 0x4e00 && code < 0xa000);
+  return (
+    (code >= 0xc0 && code < 0x250) || (code >= 0x400 && code < 0x482) || (code >= 0x4e00 && code < 0xa000)
+  );
 }
 
 function widthAt(text: string, index: number): number {

@@ -2,8 +2,10 @@
  * A file that only takes up space. On a full disk SQLite cannot even delete; giving these megabytes back lets
  * everything that is under way be recorded and old rows be removed.
  */
-import { rmSync, statfsSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { existsSync, rmSync, statfsSync } from "node:fs";
 import { open, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 
 const CHUNK = 1024 * 1024;
 
@@ -26,20 +28,22 @@ export class Ballast {
     return this.#filling;
   }
 
-  /** True when the disk has room for the file and as much again. */
+  /** True when the disk has room for the file and half as much again. */
   hasRoom(): boolean {
     try {
-      const disk = statfsSync(this.#path.slice(0, this.#path.lastIndexOf("/") + 1) || ".");
-      return disk.bavail * disk.bsize > 2 * this.#bytes;
+      const disk = statfsSync(dirname(this.#path));
+      return disk.bavail * disk.bsize > 1.5 * this.#bytes;
     } catch {
       return true;
     }
   }
 
-  /** Gives the space back. */
-  release(): void {
+  /** Gives the space back; answers whether there was any. */
+  release(): boolean {
     this.#stop = true;
+    const existed = existsSync(this.#path);
     rmSync(this.#path, { force: true });
+    return existed;
   }
 
   /** Waits for a fill that is under way, and ends it early. */
@@ -59,7 +63,6 @@ export class Ballast {
       const file = await open(this.#path, "w", 0o600);
       try {
         // Random bytes: a file system that compresses would give nothing back for zeros.
-        const { randomBytes } = await import("node:crypto");
         const chunk = randomBytes(CHUNK);
         for (let left = this.#bytes; left > 0 && !this.#stop; left -= chunk.length) {
           await file.write(chunk.subarray(0, Math.min(left, CHUNK)));

@@ -54,8 +54,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     row && (row.expires === undefined || row.expires > time) ? row : undefined;
 
   function apply(step: Step, time: number, undo: Undo[]): boolean {
-    const space = step.do === "put" || step.do === "insert" ? step.row.space : step.space;
-    const key = step.do === "put" || step.do === "insert" ? step.row.key : step.key;
+    const { space, key } = step;
     const before = spaces.get(space)?.rows.get(key);
     const present = live(before, time);
     if (step.do === "insert" && present) return false;

@@ -19,7 +19,7 @@ export interface RowRecord {
 
 /** A write that cannot fail any more for a reason of its own. */
 export type Step =
-  | { do: "put" | "insert"; row: RowRecord }
+  | { do: "put" | "insert"; space: string; key: string; row: RowRecord }
   | {
       do: "update";
       space: string;
@@ -47,6 +47,8 @@ export interface Filter {
 const DEFAULT_LIMIT = 100;
 /** A noncharacter: marks what UTF-8 cannot hold. */
 const ESCAPE = "\uffff";
+const UNWRITABLE = /[\uffff\p{Surrogate}]/u;
+const EVERY_UNWRITABLE = /[\uffff\p{Surrogate}]/gu;
 
 /** Checks all writes of a commit and takes a copy of them. Throws RedclawError `bad-row`. */
 export function toSteps(writes: readonly Write[]): Step[] {
@@ -56,8 +58,8 @@ export function toSteps(writes: readonly Write[]): Step[] {
 
 function toStep(write: Write): Step {
   if (typeof write !== "object" || write === null) throw bad("A write must be an object.");
-  if ("put" in write) return { do: "put", row: toRecord(write.put) };
-  if ("insert" in write) return { do: "insert", row: toRecord(write.insert) };
+  if ("put" in write) return adding("put", write.put);
+  if ("insert" in write) return adding("insert", write.insert);
   if ("delete" in write) {
     return {
       do: "delete",
@@ -77,6 +79,11 @@ function toStep(write: Write): Step {
     at: optionalTime(at, "at"),
     expires: optionalTime(expires, "expires"),
   };
+}
+
+function adding(how: "put" | "insert", given: Row): Step {
+  const row = toRecord(given);
+  return { do: how, space: row.space, key: row.key, row };
 }
 
 function toRecord(row: Row): RowRecord {
@@ -128,11 +135,11 @@ export function toFilter(query: Query): Filter {
  * become one, so it is written as an escape. Beginnings stay beginnings, except inside a surrogate pair.
  */
 export function toText(text: string): string {
-  if (text.isWellFormed() && !text.includes(ESCAPE)) return text;
-  return text.replace(
-    /\uffff|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
-    (unit) => ESCAPE + unit.charCodeAt(0).toString(16),
-  );
+  return UNWRITABLE.test(text) ? text.replace(EVERY_UNWRITABLE, escapeUnit) : text;
+}
+
+function escapeUnit(unit: string): string {
+  return ESCAPE + unit.charCodeAt(0).toString(16);
 }
 
 function fromText(text: string): string {

@@ -110,7 +110,9 @@ function migrate(db: DatabaseSync, from: number): void {
 class Damage extends Error {}
 
 function isDamage(error: unknown): boolean {
-  return error instanceof Damage || [SQLITE.corrupt, SQLITE.notADatabase].includes(errorNumber(error));
+  return (
+    error instanceof Damage || [SQLITE.corrupt, SQLITE.notADatabase].some((n) => n === errorNumber(error))
+  );
 }
 
 function setAside(path: string): string {
@@ -136,8 +138,8 @@ function number(db: DatabaseSync, pragma: string): number {
 /** SQLite of this Node.js, without its warning that it is experimental. Throws `store-unavailable`. */
 function loadSqlite(): typeof import("node:sqlite") {
   const emitWarning = process.emitWarning;
-  process.emitWarning = ((warning: string | Error, ...rest: [string?]) => {
-    if (!/sqlite/i.test(String(warning))) emitWarning.call(process, warning, ...rest);
+  process.emitWarning = ((...warning: Parameters<typeof process.emitWarning>) => {
+    if (!/sqlite/i.test(String(warning[0]))) Reflect.apply(emitWarning, process, warning);
   }) as typeof process.emitWarning;
   try {
     const sqlite = process.getBuiltinModule("node:sqlite") as typeof import("node:sqlite") | undefined;

@@ -36,6 +36,7 @@ type Outcome = { changed: boolean[] } | { error: unknown };
 const GROUP_STEPS = 500;
 const SWEEP_ROWS = 1000;
 const LOCK_RETRY_MS = 50;
+const CLOSING_WAIT_MS = 1000;
 
 /** Opens the store. Errors: see `openStore`. */
 export async function sqliteStore(options: SqliteStoreOptions): Promise<Store> {
@@ -127,6 +128,11 @@ class SqliteStore implements Store {
     return this.#closed;
   }
 
+  /** Milliseconds to wait for a lock; a store that is closing must not hold up Node-RED. */
+  get #patience(): number {
+    return this.#closed ? Math.min(CLOSING_WAIT_MS, this.#lockWaitMs) : this.#lockWaitMs;
+  }
+
   #open(): void {
     if (this.#closed) throw closedError();
   }
@@ -153,7 +159,7 @@ class SqliteStore implements Store {
         for (const [i, waiting] of group.entries()) settle(waiting, outcomes[i] as Outcome);
       } catch (error) {
         lockedSince ??= performance.now();
-        if (isLocked(error) && performance.now() - lockedSince < this.#lockWaitMs) {
+        if (isLocked(error) && performance.now() - lockedSince < this.#patience) {
           await sleep(LOCK_RETRY_MS);
           continue;
         }
@@ -227,10 +233,7 @@ class SqliteStore implements Store {
 
   #failed(error: unknown): RedclawError {
     const reason = storeError(error, this.#path);
-    if (reason.code === "store-full" && !this.#full) {
-      this.#full = true;
-      this.#ballast.release();
-    }
+    if (reason.code === "store-full" && !this.#full) this.#full = this.#ballast.release();
     return reason;
   }
 

@@ -35,7 +35,9 @@ export function wireChats(form: Form): void {
   const visible = input[0]?.parentElement?.querySelector<HTMLInputElement>(".red-ui-typedInput-input");
   visible?.addEventListener("focus", () => {
     if (visible.classList.contains("red-ui-autoComplete") && visible.value === "") {
-      visible.dispatchEvent(new KeyboardEvent("keyup", { bubbles: true, key: "ArrowDown", keyCode: 40 } as KeyboardEventInit));
+      visible.dispatchEvent(
+        new KeyboardEvent("keyup", { bubbles: true, key: "ArrowDown", keyCode: 40 } as KeyboardEventInit),
+      );
     }
   });
 }
@@ -50,7 +52,11 @@ function chatSearch(account: () => string): Search {
         done([]);
         return;
       }
-      $.ajax({ url: `redclaw/api/accounts/${encodeURIComponent(id)}/targets`, data: { q: typed }, dataType: "json" }).then(
+      $.ajax({
+        url: `redclaw/api/accounts/${encodeURIComponent(id)}/targets`,
+        data: { q: typed },
+        dataType: "json",
+      }).then(
         (chats) => done(Array.isArray(chats) ? (chats as Chat[]).map(completion) : []),
         // Not deployed yet, or no connection: the id can still be typed.
         () => done([]),

@@ -52,7 +52,8 @@ export function checkLimits(_node: EditorNode, value: unknown): true | string {
     if (typeof limits !== "object" || limits === null || Array.isArray(limits)) return word("error.limits");
     const right = Object.entries(limits).every(
       ([name, rate]) =>
-        ["perChat", "perAccount"].includes(name) && /^(|\s*(\d*[1-9]\d*(\.\d+)?|0\.\d*[1-9]\d*)\s*\/\s*(s|min|h)\s*)$/.test(String(rate)),
+        ["perChat", "perAccount"].includes(name) &&
+        /^(|\s*(\d*[1-9]\d*(\.\d+)?|0\.\d*[1-9]\d*)\s*\/\s*(s|min|h)\s*)$/.test(String(rate)),
     );
     return right ? true : word("error.limits");
   } catch {
@@ -69,8 +70,11 @@ export function checkNumber(_node: EditorNode, value: unknown, least = 0): true 
 }
 
 /** Do the options have the values that a field is shown for? */
-export function matches(when: Record<string, string | readonly string[]>, valueOf: (option: string) => string): boolean {
-  return Object.entries(when).every(([option, values]) => [values].flat().includes(valueOf(option)));
+export function matches(
+  when: Record<string, string | readonly string[]>,
+  read: (option: string) => string,
+): boolean {
+  return Object.entries(when).every(([option, values]) => [values].flat().includes(read(option)));
 }
 
 function formValue(option: string): unknown {
@@ -83,5 +87,9 @@ function hasVariable(text: string): boolean {
 }
 
 function textOf(value: unknown): string {
-  return value === undefined || value === null ? "" : typeof value === "object" ? JSON.stringify(value) : String(value).trim();
+  return value === undefined || value === null
+    ? ""
+    : typeof value === "object"
+      ? JSON.stringify(value)
+      : String(value).trim();
 }

@@ -18,7 +18,7 @@ export function openForm(node: EditorNode): Form {
   const prefix = node._def.category === "config" ? "node-config-input-" : "node-input-";
   // The form that was opened last: a config form may lie above the form of a node of ours.
   const element = [...document.querySelectorAll<HTMLElement>(".redclaw-form")].at(-1) as HTMLElement;
-  const form: Form = { element, prefix, value: (field) => valueOf(prefix, field) };
+  const form: Form = { element, prefix, value: (field) => readField(prefix, field) };
   fillDefaults(node, prefix);
   showHints(element);
   showSaved(form, node);
@@ -28,7 +28,7 @@ export function openForm(node: EditorNode): Form {
   return form;
 }
 
-function valueOf(prefix: string, field: string): unknown {
+function readField(prefix: string, field: string): unknown {
   const input = $(`#${prefix}${field}`);
   const element = input[0];
   if (!element) return undefined;
@@ -81,10 +81,15 @@ function showSaved(form: Form, node: EditorNode): void {
 /** Fields that only count for a choice are there only with that choice. */
 function showWhen({ element, prefix, value }: Form): void {
   const rows = [...element.querySelectorAll<HTMLElement>("[data-redclaw-when]")];
-  const conditions = rows.map((row) => JSON.parse(row.dataset["redclawWhen"] ?? "{}") as Record<string, string[]>);
+  const conditions = rows.map(
+    (row) => JSON.parse(row.dataset["redclawWhen"] ?? "{}") as Record<string, string[]>,
+  );
   const show = () => {
     rows.forEach((row, index) => {
-      row.classList.toggle("redclaw-hidden", !matches(conditions[index] ?? {}, (option) => String(value(option) ?? "")));
+      row.classList.toggle(
+        "redclaw-hidden",
+        !matches(conditions[index] ?? {}, (option) => String(value(option) ?? "")),
+      );
     });
   };
   for (const option of new Set(conditions.flatMap((condition) => Object.keys(condition)))) {
@@ -134,7 +139,12 @@ function openFold({ element, prefix, value }: Form, node: EditorNode): void {
   for (const fold of element.querySelectorAll<HTMLDetailsElement>("details.redclaw-more")) {
     const changed = Object.entries(node._def.defaults).some(([name, { value: standard }]) => {
       const input = document.getElementById(prefix + name);
-      return name !== "name" && input && fold.contains(input) && String(value(name) ?? "") !== String(standard ?? "");
+      return (
+        name !== "name" &&
+        input &&
+        fold.contains(input) &&
+        String(value(name) ?? "") !== String(standard ?? "")
+      );
     });
     const wrong = [...fold.querySelectorAll(".redclaw-error")].some((sentence) => sentence.textContent);
     fold.open = changed || wrong;

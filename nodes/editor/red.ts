@@ -44,7 +44,10 @@ interface Ajax {
 }
 
 interface AjaxCall {
-  then(done: (answer: unknown) => void, fail: (call: { status: number; responseJSON?: unknown }) => void): void;
+  then(
+    done: (answer: unknown) => void,
+    fail: (call: { status: number; responseJSON?: unknown }) => void,
+  ): void;
   abort(): void;
 }
 

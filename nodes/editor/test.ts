@@ -29,10 +29,19 @@ export function wireTest(form: Form, request: () => { url: string; body: object 
     const end = (answer: TestAnswer | undefined, status: number) => {
       button.disabled = false;
       if (!result.isConnected) return;
-      if (answer?.sentence) show(result, answer.ok ? "right" : "wrong", answer.sentence, answer.ok ? answer.picture : undefined);
-      else show(result, "wrong", word(status === 401 || status === 403 ? "test.notAllowed" : "test.noAnswer"));
+      if (answer?.sentence)
+        show(result, answer.ok ? "right" : "wrong", answer.sentence, answer.ok ? answer.picture : undefined);
+      else
+        show(result, "wrong", word(status === 401 || status === 403 ? "test.notAllowed" : "test.noAnswer"));
     };
-    $.ajax({ url, type: "POST", contentType: "application/json", dataType: "json", data: JSON.stringify(body), timeout: TEST_TIMEOUT_MS }).then(
+    $.ajax({
+      url,
+      type: "POST",
+      contentType: "application/json",
+      dataType: "json",
+      data: JSON.stringify(body),
+      timeout: TEST_TIMEOUT_MS,
+    }).then(
       (answer) => end(answer as TestAnswer, 200),
       (call) => end(call.responseJSON as TestAnswer | undefined, call.status),
     );
@@ -52,7 +61,12 @@ export function accountRequest(form: Form, node: EditorNode): { url: string; bod
   };
 }
 
-function show(result: HTMLElement, state: "waiting" | "right" | "wrong", sentence: string, picture?: string): void {
+function show(
+  result: HTMLElement,
+  state: "waiting" | "right" | "wrong",
+  sentence: string,
+  picture?: string,
+): void {
   result.className = `redclaw-result redclaw-${state}`;
   const icon = document.createElement("i");
   icon.setAttribute("aria-hidden", "true");

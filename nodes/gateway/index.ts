@@ -13,7 +13,7 @@ export default function gatewayNode(RED: NodeRed): void {
     const publicUrl = typeof config["publicUrl"] === "string" ? config["publicUrl"].trim() : "";
     const release = gatewayOf(RED).configure(node.id, {
       store: config["store"] === "sqlite" ? "sqlite" : "memory",
-      path: join(userDir, "redclaw"),
+      path: join(userDir, "redclaw", "gateway.db"),
       maxReplyAge: (Number.isFinite(minutes) && minutes > 0 ? minutes : 10) * MINUTE_MS,
       ...(publicUrl ? { publicUrl } : {}),
     });

@@ -1,6 +1,7 @@
 /** One gateway per running Node-RED, shared by all node files. */
-import { Gateway } from "../../lib/gateway";
+
 import { installIntake } from "../../lib/channel/intake";
+import { Gateway } from "../../lib/gateway";
 import { installAdmin } from "../../lib/ops/admin";
 import type { NodeRed } from "../red";
 

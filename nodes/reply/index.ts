@@ -11,7 +11,8 @@ export default function replyNode(RED: NodeRed): void {
     const ordinals = new Ordinals();
     let sending = 0;
     const show = (done?: string) => {
-      if (sending > 0) node.status({ fill: "blue", shape: "dot", text: sending > 1 ? `sending ${sending}` : "sending" });
+      if (sending > 0)
+        node.status({ fill: "blue", shape: "dot", text: sending > 1 ? `sending ${sending}` : "sending" });
       else if (done) node.status({ fill: "green", shape: "dot", text: done });
     };
     onInput(node, async (message, send) => {

@@ -109,6 +109,20 @@ describe("inbox", () => {
     assert.equal((await store.get("event", event.id))?.state, "settled");
   });
 
+  it("what comes in while a deploy has no in-node listening goes out when the account is open again", async () => {
+    const alone = new Scripted();
+    const account = alone.open();
+    await account.ready(Date.now() + 1000);
+    await account.accept(messageEvent({ text: "in between" }));
+    await alone.gateway.closeAccount(account);
+    const heard: string[] = [];
+    alone.gateway.inbox.listen("acc", (event) => heard.push(event.text));
+    alone.open();
+    await until(() => heard.length === 1);
+    assert.deepEqual(heard, ["in between"]);
+    await alone.close();
+  });
+
   it("remembers the chats, the newest first, by name or id", async () => {
     const account = channel.open();
     await account.ready(Date.now() + 1000);

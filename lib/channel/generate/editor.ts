@@ -24,7 +24,10 @@ function accountType(definition: ChannelDefinition): string {
   const fields = fieldsOf(definition);
   const credentials = fields
     .filter((field) => field.kind === "credential")
-    .map((field) => `    ${field.name}: { type: ${literal(field.spec.secret ? "password" : "text")}${check(field)} },\n`);
+    .map(
+      (field) =>
+        `    ${field.name}: { type: ${literal(field.spec.secret ? "password" : "text")}${check(field)} },\n`,
+    );
   const options = fields
     .filter((field) => field.kind === "option")
     .map((field) => `    ${field.name}: { value: ${literal(field.value)}${check(field)} },\n`);
@@ -34,10 +37,7 @@ function accountType(definition: ChannelDefinition): string {
   icon: ${literal(definition.icon)},
   defaults: {
     name: { value: "" },
-${options.join("")}    apiRoot: { value: "", validate: function (value, opt) { return Redclaw.checkAddress(this, value); } },
-    limits: { value: "", validate: function (value, opt) { return Redclaw.checkLimits(this, value); } },
-    onUnknown: { value: "hold" },
-  },
+${options.join("")}${commonOptions(definition)}  },
   credentials: {
 ${credentials.join("")}  },
   paletteLabel: function () { return this._("label.account"); },
@@ -45,6 +45,14 @@ ${credentials.join("")}  },
   labelStyle: function () { return this.name ? "node_label_italic" : ""; },
   oneditprepare: function () { Redclaw.openAccount(this, ${literal({ channel: definition.name })}); },
 });`;
+}
+
+/** What every account has, as far as it means something on this channel; the form shows the same. */
+function commonOptions(definition: ChannelDefinition): string {
+  const limits = `    limits: { value: "", validate: function (value, _opt) { return Redclaw.checkLimits(this, value); } },\n`;
+  const apiRoot = `    apiRoot: { value: "", validate: function (value, _opt) { return Redclaw.checkAddress(this, value); } },\n`;
+  const onUnknown = `    onUnknown: { value: "hold" },\n`;
+  return `${definition.pages ? "" : apiRoot}${limits}${definition.capabilities.idempotency === "none" ? onUnknown : ""}`;
 }
 
 function inType(definition: ChannelDefinition): string {
@@ -89,7 +97,7 @@ ${common("out")}
 }
 
 function accountDefault(definition: ChannelDefinition): string {
-  return `{ value: "", type: ${literal(`redclaw-${definition.name}`)}, validate: function (value, opt) { return Redclaw.checkAccount(this, value); } }`;
+  return `{ value: "", type: ${literal(`redclaw-${definition.name}`)}, validate: function (value, _opt) { return Redclaw.checkAccount(this, value); } }`;
 }
 
 function common(side: "in" | "out"): string {
@@ -108,7 +116,7 @@ function check({ name, input, spec }: Field): string {
     ...(spec.when && { when: spec.when }),
   };
   if (!rule.required && !rule.pattern && !rule.number) return "";
-  return `, validate: function (value, opt) { return Redclaw.checkField(this, value, ${literal(rule)}); }`;
+  return `, validate: function (value, _opt) { return Redclaw.checkField(this, value, ${literal(rule)}); }`;
 }
 
 /** A JavaScript literal that may stand inside a script element. */

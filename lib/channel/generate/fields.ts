@@ -17,7 +17,9 @@ export interface Field {
 }
 
 export function choicesOf(spec: Partial<OptionField>): { value: string; label: string }[] {
-  return (spec.choices ?? []).map((choice) => (typeof choice === "string" ? { value: choice, label: choice } : choice));
+  return (spec.choices ?? []).map((choice) =>
+    typeof choice === "string" ? { value: choice, label: choice } : choice,
+  );
 }
 
 /** Required first, then the other fields; a field that only counts for a choice stands right below that choice. */
@@ -46,7 +48,10 @@ export function fieldsOf(definition: ChannelDefinition): Field[] {
   ordered.sort((a, b) => Number(b.spec.required ?? false) - Number(a.spec.required ?? false));
   for (const field of all.filter((candidate) => candidate.spec.when)) {
     const choice = ordered.findIndex((other) => other.name in (field.spec.when ?? {}));
-    ordered.splice(choice < 0 ? ordered.length : choice + 1, 0, { ...field, advanced: ordered[choice]?.advanced ?? field.advanced });
+    ordered.splice(choice < 0 ? ordered.length : choice + 1, 0, {
+      ...field,
+      advanced: ordered[choice]?.advanced ?? field.advanced,
+    });
   }
   return ordered;
 }
@@ -59,10 +64,14 @@ function inputOf(spec: OptionField): Field["input"] {
 }
 
 /** For which values of which option the platform calls us; `true`: always, `undefined`: never. */
-export function webhookWhen(definition: ChannelDefinition): true | { option: string; values: string[] } | undefined {
+export function webhookWhen(
+  definition: ChannelDefinition,
+): true | { option: string; values: string[] } | undefined {
   const webhook = definition.webhook;
   if (!webhook) return undefined;
-  const defaults = Object.fromEntries(Object.entries(definition.options).map(([name, spec]) => [name, spec.default]));
+  const defaults = Object.fromEntries(
+    Object.entries(definition.options).map(([name, spec]) => [name, spec.default]),
+  );
   for (const [option, spec] of Object.entries(definition.options)) {
     const all = choicesOf(spec).map((choice) => choice.value);
     const values = all.filter((value) =>

@@ -46,7 +46,11 @@ export function inForm(definition: ChannelDefinition): string {
 <div class="redclaw-hint" data-i18n="${SHARED}form.kinds.help"></div>
 <div class="redclaw-chips">\n${kinds.join("\n")}\n</div>
 </fieldset>`,
-    row("node-input-conversations", `${SHARED}form.conversations`, (attributes) => `<textarea rows="3" ${attributes}></textarea>`),
+    row(
+      "node-input-conversations",
+      `${SHARED}form.conversations`,
+      (attributes) => `<textarea rows="3" ${attributes}></textarea>`,
+    ),
     "</details>",
   ]);
 }
@@ -57,7 +61,8 @@ export function outForm(definition: ChannelDefinition): string {
     row(
       "node-input-to",
       `${SHARED}form.to`,
-      (attributes) => `<input type="text" style="width:100%" ${attributes}>\n<input type="hidden" id="node-input-toType">`,
+      (attributes) =>
+        `<input type="text" style="width:100%" ${attributes}>\n<input type="hidden" id="node-input-toType">`,
     ),
     textRow("node-input-name", "name"),
   ]);
@@ -84,8 +89,9 @@ function row(
       ? ""
       : parts.placeholder === undefined
         ? ` data-i18n="[placeholder]${key}.placeholder"`
-        : ` placeholder="${escape(parts.placeholder)}"`;
-  const hint = parts.hint === false ? "" : `<div class="redclaw-hint" id="${id}-hint" data-i18n="${key}.help"></div>\n`;
+        : ` placeholder="${escapeHtml(parts.placeholder)}"`;
+  const hint =
+    parts.hint === false ? "" : `<div class="redclaw-hint" id="${id}-hint" data-i18n="${key}.help"></div>\n`;
   const describedBy = hint ? ` aria-describedby="${id}-hint"` : "";
   return `<div class="form-row redclaw-row"${parts.when ?? ""}>
 <label for="${id}" data-i18n="${key}.label"></label>
@@ -94,14 +100,21 @@ ${hint}${input(`id="${id}"${describedBy}${placeholder}`)}
 }
 
 function textRow(id: string, key: string, placeholder?: string): string {
-  return row(id, `${SHARED}form.${key}`, (attributes) => `<input type="text" ${attributes}>`, { placeholder });
+  return row(id, `${SHARED}form.${key}`, (attributes) => `<input type="text" ${attributes}>`, {
+    placeholder,
+  });
 }
 
 function accountRow(): string {
-  return row("node-input-account", `${SHARED}form.account`, (attributes) => `<input type="text" style="width:100%" ${attributes}>`, {
-    hint: false,
-    placeholder: false,
-  });
+  return row(
+    "node-input-account",
+    `${SHARED}form.account`,
+    (attributes) => `<input type="text" style="width:100%" ${attributes}>`,
+    {
+      hint: false,
+      placeholder: false,
+    },
+  );
 }
 
 function fieldRow(field: Field, definition: ChannelDefinition): string {
@@ -110,7 +123,9 @@ function fieldRow(field: Field, definition: ChannelDefinition): string {
   const key = `field.${name}`;
   const when = whenAttribute(spec.when, definition);
   if (field.input === "checkbox") {
-    const hint = spec.help ? `\n<div class="redclaw-hint" id="${id}-hint" data-i18n="${key}.help"></div>` : "";
+    const hint = spec.help
+      ? `\n<div class="redclaw-hint" id="${id}-hint" data-i18n="${key}.help"></div>`
+      : "";
     return `<div class="form-row redclaw-row"${when}>
 <label class="redclaw-check"><input type="checkbox" id="${id}"${spec.help ? ` aria-describedby="${id}-hint"` : ""}> <span data-i18n="${key}.label"></span></label>${hint}
 </div>`;
@@ -118,7 +133,8 @@ function fieldRow(field: Field, definition: ChannelDefinition): string {
   const control = (attributes: string): string => {
     if (field.input === "select") {
       const options = choicesOf(spec).map(
-        ({ value }, index) => `<option value="${escape(value)}" data-i18n="${key}.choice.${index}"></option>`,
+        ({ value }, index) =>
+          `<option value="${escapeHtml(value)}" data-i18n="${key}.choice.${index}"></option>`,
       );
       return `<select ${attributes}>\n${options.join("\n")}\n</select>`;
     }
@@ -136,14 +152,21 @@ function onUnknownRow(): string {
   const options = ["hold", "resend"].map(
     (value) => `<option value="${value}" data-i18n="${SHARED}form.onUnknown.${value}"></option>`,
   );
-  return row(`${CONFIG}onUnknown`, `${SHARED}form.onUnknown`, (attributes) => `<select ${attributes}>\n${options.join("\n")}\n</select>`, {
-    placeholder: false,
-  });
+  return row(
+    `${CONFIG}onUnknown`,
+    `${SHARED}form.onUnknown`,
+    (attributes) => `<select ${attributes}>\n${options.join("\n")}\n</select>`,
+    {
+      placeholder: false,
+    },
+  );
 }
 
 /** The exact address to enter at the platform, or the address of the account's own page, with a copy button. */
 function addressRow(kind: "webhook" | "page", when?: { option: string; values: string[] }): string {
-  const condition = when ? ` data-redclaw-when="${escape(JSON.stringify({ [when.option]: when.values }))}"` : "";
+  const condition = when
+    ? ` data-redclaw-when="${escapeHtml(JSON.stringify({ [when.option]: when.values }))}"`
+    : "";
   const id = `redclaw-${kind}-address`;
   const open =
     kind === "page"
@@ -167,17 +190,21 @@ function whenAttribute(when: Field["spec"]["when"], definition: ChannelDefinitio
   if (!when) return "";
   for (const option of Object.keys(when)) {
     if (!(option in definition.options)) {
-      throw new TypeError(`Channel ${definition.name}: "when" names the option "${option}", which it does not have.`);
+      throw new TypeError(
+        `Channel ${definition.name}: "when" names the option "${option}", which it does not have.`,
+      );
     }
   }
-  return ` data-redclaw-when="${escape(JSON.stringify(when))}"`;
+  return ` data-redclaw-when="${escapeHtml(JSON.stringify(when))}"`;
 }
 
 function limitsExample(definition: ChannelDefinition): string {
   const { perChat, perAccount } = definition.limits;
-  return JSON.stringify(perChat || perAccount ? { perChat, perAccount } : { perChat: "1/s", perAccount: "30/s" });
+  return JSON.stringify(
+    perChat || perAccount ? { perChat, perAccount } : { perChat: "1/s", perAccount: "30/s" },
+  );
 }
 
-function escape(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 }

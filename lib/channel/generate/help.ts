@@ -57,7 +57,12 @@ ${label} shows: ${features(capabilities)}. A longer text than ${capabilities.tex
 `;
 }
 
-const UNITS = { utf16: "characters", codepoints: "characters", graphemes: "characters", bytes: "bytes" } as const;
+const UNITS = {
+  utf16: "characters",
+  codepoints: "characters",
+  graphemes: "characters",
+  bytes: "bytes",
+} as const;
 
 function features(can: Capabilities): string {
   const words: Partial<Record<keyof Capabilities, string>> = {
@@ -80,6 +85,9 @@ function features(can: Capabilities): string {
 /** Help texts as Node-RED wants them in a locale folder: one script element per node type. */
 export function helpScripts(help: Record<string, string>): string {
   return Object.entries(help)
-    .map(([type, markdown]) => `<script type="text/markdown" data-help-name="${type}">\n${markdown.trim()}\n</script>\n`)
+    .map(
+      ([type, markdown]) =>
+        `<script type="text/markdown" data-help-name="${type}">\n${markdown.trim()}\n</script>\n`,
+    )
     .join("\n");
 }

@@ -14,7 +14,8 @@ export function channelLocale(definition: ChannelDefinition): Locale {
     if (spec.help) texts.help = spec.help;
     if (spec.placeholder) texts.placeholder = spec.placeholder;
     if (spec.required) texts.missing = `"${spec.label}" is empty: the account cannot connect without it.`;
-    if (spec.pattern) texts.mismatch = spec.patternHelp ?? `"${spec.label}" does not look right. Copy it again.`;
+    if (spec.pattern)
+      texts.mismatch = spec.patternHelp ?? `"${spec.label}" does not look right. Copy it again.`;
     const choices = choicesOf(spec).map((choice, index) => [String(index), choice.label] as const);
     if (choices.length > 0) texts.choice = Object.fromEntries(choices);
     field[name] = texts;

@@ -3,7 +3,10 @@ import type { ChannelDefinition } from "../define";
 
 const OWN_SDK = "@redclaw/node-red-gateway/sdk";
 
-export function runtimeFile(definition: ChannelDefinition, paths: { modulePath: string; nodesPath?: string }): string {
+export function runtimeFile(
+  definition: ChannelDefinition,
+  paths: { modulePath: string; nodesPath?: string },
+): string {
   const type = `redclaw-${definition.name}`;
   const credentials = Object.entries(definition.credentials).map(
     ([name, field]) => `      ${name}: { type: ${JSON.stringify(field.secret ? "password" : "text")} },\n`,

@@ -42,7 +42,9 @@ export const html: DialectWriter = {
 };
 
 function escapeHtml(text: string): string {
-  return /[&<>]/.test(text) ? text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;") : text;
+  return /[&<>]/.test(text)
+    ? text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
+    : text;
 }
 
 function languageOf(mark: Mark): string {

@@ -12,14 +12,16 @@ const syntax: Syntax = {
     return SIGNS[mark.kind] ?? "";
   },
   close(mark, text) {
-    if (mark.kind === "link") return `](<${(mark.href ?? "").replace(/[<>\\\s]/g, encodeURIComponent)}>)`;
+    if (mark.kind === "link") return `](${addressOf(mark)})`;
     if (mark.kind === "pre") return `\n${fence(text, 3)}`;
     if (mark.kind === "code") return `${padding(text)}${fence(text, 1)}`;
     return SIGNS[mark.kind] ?? "";
   },
-  escape(text, inside, before) {
+  escape(text, inside, startsLine) {
     const around = inside.at(-1)?.kind;
-    return around === "code" || around === "pre" || around === "literal" ? text : escapeMarkdown(text, before);
+    return around === "code" || around === "pre" || around === "literal"
+      ? text
+      : escapeMarkdown(text, startsLine);
   },
 };
 
@@ -31,10 +33,17 @@ export const markdown: DialectWriter = {
     quote: "prefix",
     linkable: () => true,
   },
-  write: (flow) => writeFlow({ text: flow.text, marks: flow.marks.flatMap((mark) => tightened(mark, flow.text)) }, syntax),
+  write: (flow) =>
+    writeFlow({ text: flow.text, marks: flow.marks.flatMap((mark) => tightened(mark, flow.text)) }, syntax),
   counts: "written",
   takesMarkdown: true,
 };
+
+/** In angle brackets when a parenthesis would end it. */
+function addressOf({ href = "" }: Mark): string {
+  const address = href.replace(/[<>\\\s]/g, encodeURIComponent);
+  return /[()]/.test(address) ? `<${address}>` : address;
+}
 
 /** `** a**` is no bold: a style starts and ends with a word. */
 function tightened(mark: Mark, text: string): Mark[] {
@@ -56,13 +65,14 @@ function padding(text: string): string {
   return /^`|`$|^ .* $/s.test(text) ? " " : "";
 }
 
-function escapeMarkdown(text: string, before: string): string {
+function escapeMarkdown(text: string, startsLine: boolean): string {
   let escaped = text.replace(/[\\`*_~[\]<|]/g, "\\$&").replace(/&(?=#|[a-z0-9]+;)/gi, "\\&");
-  const startsLine = before === "" || /(?:^|\n)[ >]*$/.test(before.slice(-200));
   if (!startsLine && !escaped.includes("\n")) return escaped;
   escaped = escaped.replace(startsLine ? LINE_SIGN : LATER_LINE_SIGN, "$1\\$2");
   // Four spaces would start code.
-  return escaped.replace(startsLine ? LINE_INDENT : LATER_LINE_INDENT, (indent) => indent.replace(/[ \t]/g, "\u00a0"));
+  return escaped.replace(startsLine ? LINE_INDENT : LATER_LINE_INDENT, (indent) =>
+    indent.replace(/[ \t]/g, "\u00a0"),
+  );
 }
 
 /** A sign with a meaning at the start of a line; of a number, the dot behind it. */

@@ -33,6 +33,7 @@ export default defineChannel({
       placeholder: "leave empty: one is made for you",
       pattern: "^[A-Za-z0-9_-]{1,256}$",
       patternHelp: "Up to 256 letters, digits, - and _.",
+      when: { mode: "webhook" },
       help: "Only for receiving by webhook: Telegram shows it with every message, so that nobody else can pretend to be Telegram. Leave it empty and Redclaw makes one.",
     },
   },
@@ -44,6 +45,7 @@ export default defineChannel({
         { value: "polling", label: "Polling (works everywhere)" },
         { value: "webhook", label: "Webhook (needs a public address)" },
       ],
+      advanced: true,
       help: "Polling asks Telegram for new messages and works behind any router. A webhook needs a public https address, set in the gateway.",
     },
     raw: {

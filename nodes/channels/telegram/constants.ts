@@ -19,8 +19,8 @@ export const PHOTO_MAX_BYTES = 10 * MB;
 export const UPLOAD_MAX_BYTES = 50 * MB;
 /** api#getfile: "bots can download files of up to 20MB in size". */
 export const DOWNLOAD_MAX_BYTES = 20 * MB;
-/** api#using-a-local-bot-api-server: uploads up to 2000 MB, downloads without a limit. */
-export const LOCAL_FILE_MAX_BYTES = 2000 * MB;
+/** A Bot API server of one's own has no limit (api#using-a-local-bot-api-server), but a file must fit into memory. */
+export const OWN_SERVER_DOWNLOAD_MAX_BYTES = 100 * MB;
 
 /** faq#my-bot-is-hitting-limits: one message per second in one chat, about 30 per second over all chats. */
 export const PER_CHAT = "1/s";

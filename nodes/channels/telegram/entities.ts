@@ -31,7 +31,12 @@ export function toMarkdown(text: string, entities: readonly Entity[]): string {
 }
 
 /** Removes a stretch of text and moves the entities behind it. */
-export function cut(text: string, entities: readonly Entity[], start: number, end: number): { text: string; entities: Entity[] } {
+export function cut(
+  text: string,
+  entities: readonly Entity[],
+  start: number,
+  end: number,
+): { text: string; entities: Entity[] } {
   const moved = (at: number) => (at <= start ? at : at >= end ? at - (end - start) : start);
   const kept = entities.flatMap((entity) => {
     const from = moved(entity.offset);
@@ -45,7 +50,14 @@ export function cut(text: string, entities: readonly Entity[], start: number, en
 function tree(text: string, entities: readonly Entity[]): Node {
   const root: Node = { type: "root", start: 0, end: text.length, children: [] };
   const sorted = entities
-    .filter(({ offset, length }) => Number.isInteger(offset) && Number.isInteger(length) && offset >= 0 && length > 0 && offset < text.length)
+    .filter(
+      ({ offset, length }) =>
+        Number.isInteger(offset) &&
+        Number.isInteger(length) &&
+        offset >= 0 &&
+        length > 0 &&
+        offset < text.length,
+    )
     .toSorted((a, b) => a.offset - b.offset || b.length - a.length);
   const open: Node[] = [root];
   for (const entity of sorted) {
@@ -59,14 +71,31 @@ function tree(text: string, entities: readonly Entity[]): Node {
   return root;
 }
 
-const MARKS: Readonly<Record<string, string>> = { bold: "**", italic: "*", strikethrough: "~~", spoiler: "||" };
+const MARKS = new Map([
+  ["bold", "**"],
+  ["italic", "*"],
+  ["strikethrough", "~~"],
+  ["spoiler", "||"],
+]);
 const SPACE = /\s/;
 const WORD = /[\p{L}\p{N}]/u;
 const PUNCTUATION = /[!-/:-@[-`{-~]/;
 
 class Writer {
-  out = "";
+  readonly #pieces: string[] = [];
+  /** The last sign written, "" at the start. */
+  #last = "";
   constructor(readonly text: string) {}
+
+  get out(): string {
+    return this.#pieces.join("");
+  }
+
+  write(piece: string): void {
+    if (piece === "") return;
+    this.#pieces.push(piece);
+    this.#last = piece.at(-1) as string;
+  }
 
   children(node: Node, inLabel: boolean): void {
     let at = node.start;
@@ -83,17 +112,20 @@ class Writer {
     if (node.type === "pre") this.block(fence(inner, node.entity?.language ?? ""));
     else if (node.type === "code") this.code(inner);
     else if (node.type === "text_link" && !inLabel && isLinkable(node.entity?.url, inner)) {
-      this.out += "[";
+      this.write("[");
       this.children(node, true);
-      this.out += `](${address(node.entity?.url as string)})`;
+      this.write(`](${address(node.entity?.url as string)})`);
     } else if (node.type === "url" && !inLabel) this.url(inner, node);
     else if (node.type === "blockquote" || node.type === "expandable_blockquote") this.quote(node);
-    else if (MARKS[node.type]) this.marked(node, MARKS[node.type] as string, inLabel);
-    else this.children(node, inLabel);
+    else this.marked(node, MARKS.get(node.type), inLabel);
   }
 
   /** Marks must touch the words: spaces at the ends are moved out, and marks that could not work are left out. */
-  marked(node: Node, mark: string, inLabel: boolean): void {
+  marked(node: Node, mark: string | undefined, inLabel: boolean): void {
+    if (mark === undefined || this.#active.has(mark)) {
+      this.children(node, inLabel);
+      return;
+    }
     let { start, end } = node;
     while (start < end && SPACE.test(this.text[start] as string)) start += 1;
     while (end > start && SPACE.test(this.text[end - 1] as string)) end -= 1;
@@ -106,60 +138,65 @@ class Writer {
       start < end &&
       !(isWord(before) && PUNCTUATION.test(first)) &&
       !(isWord(after) && PUNCTUATION.test(last)) &&
-      !this.out.endsWith("\\") &&
+      this.#last !== "\\" &&
       !/\n\s*\n/.test(this.text.slice(start, end));
     const sign = mark === "*" && !isWord(before) && !isWord(after) ? "_" : mark;
-    // Two equal marks in a row would melt into one, unless the outer one was just opened around this one.
-    if (!works || (this.out.endsWith(sign[0] as string) && sign !== "_" && !this.#opened)) {
+    // Two marks of one sign in a row would melt into one, unless the outer one was just opened around this one.
+    if (!works || (this.#last === sign[0] && !(this.#opened && mark === "*"))) {
       this.children(node, inLabel);
       return;
     }
     this.plain(node.start, start, inLabel);
-    this.out += sign;
+    this.write(sign);
     this.#opened = true;
+    this.#active.add(mark);
     this.children({ ...node, start, end, children: within(node.children, start, end) }, inLabel);
+    this.#active.delete(mark);
     this.#opened = false;
-    this.out += sign;
+    this.write(sign);
     this.plain(end, node.end, inLabel);
   }
+  /** Marks that are open around this place; the same twice means nothing more. */
+  readonly #active = new Set<string>();
+  /** The last thing written opened a mark. */
   #opened = false;
 
   code(inner: string): void {
-    const longest = Math.max(0, ...Array.from(inner.matchAll(/`+/g), ([run]) => run.length));
+    const longest = longestRun(inner);
     const ticks = "`".repeat(longest + 1);
     const pad = /^`|`$|^ .* $/s.test(inner) ? " " : "";
-    this.out += inner.trim() === "" ? inner : ticks + pad + inner.replaceAll("\n", " ") + pad + ticks;
+    this.write(inner.trim() === "" ? inner : ticks + pad + inner.replaceAll("\n", " ") + pad + ticks);
   }
 
   url(inner: string, node: Node): void {
     // In angle brackets an address keeps its underscores and stars, and stays clickable.
-    if (/^https?:\/\/[^\s<>]+$/i.test(inner) && escape(inner, "", "", false) !== inner) this.out += `<${inner}>`;
+    if (/^https?:\/\/[^\s<>]+$/i.test(inner) && escaped(inner, "", "", false) !== inner)
+      this.write(`<${inner}>`);
     else this.plain(node.start, node.end, false);
   }
 
   quote(node: Node): void {
     const writer = new Writer(this.text);
     writer.children(node, false);
-    this.block(writer.out.replace(/^/gm, "> "));
+    // Without an empty line behind it, the next line would belong to the quote.
+    this.block(writer.out.replace(/^/gm, "> "), "\n");
   }
 
-  /** A block stands on lines of its own. */
-  block(lines: string): void {
-    if (this.out !== "" && !this.out.endsWith("\n")) this.out += "\n";
-    this.out += lines;
-    this.#afterBlock = true;
+  /** A block stands on lines of its own; `after` keeps what follows out of it. */
+  block(lines: string, after = ""): void {
+    if (this.#last !== "" && this.#last !== "\n") this.write("\n");
+    this.write(lines);
+    this.#afterBlock = `\n${after}`;
   }
-  #afterBlock = false;
+  #afterBlock = "";
 
   plain(start: number, end: number, inLabel: boolean): void {
     if (start >= end) return;
-    let text = this.text.slice(start, end);
-    if (this.#afterBlock) {
-      this.#afterBlock = false;
-      if (!text.startsWith("\n")) this.out += "\n";
-      else if (this.out.includes("> ")) text = `\n${text}`;
-    }
-    this.out += escape(text, this.text[start - 1] ?? "", this.text[end] ?? "", inLabel);
+    const text = this.text.slice(start, end);
+    // The text's own line break counts as one of those that end the block.
+    this.write(text.startsWith("\n") ? this.#afterBlock.slice(1) : this.#afterBlock);
+    this.#afterBlock = "";
+    this.write(escaped(text, this.text[start - 1] ?? "", this.text[end] ?? "", inLabel));
     this.#opened = false;
   }
 }
@@ -176,29 +213,45 @@ function within(children: readonly Node[], start: number, end: number): Node[] {
   });
 }
 
+/** Longest run of backticks inside. */
+function longestRun(text: string): number {
+  let longest = 0;
+  for (const [run] of text.matchAll(/`+/g)) longest = Math.max(longest, run.length);
+  return longest;
+}
+
 function fence(inner: string, language: string): string {
-  const longest = Math.max(2, ...Array.from(inner.matchAll(/`+/g), ([run]) => run.length));
+  const longest = Math.max(2, longestRun(inner));
   const ticks = "`".repeat(longest + 1);
   return `${ticks}${/^[\w+#.-]*$/.test(language) ? language : ""}\n${inner.replace(/\n$/, "")}\n${ticks}`;
 }
 
 function isLinkable(url: string | undefined, label: string): boolean {
-  return url !== undefined && /^(https?|tg|mailto|ftp):/i.test(url) && label.trim() !== "" && !/\n\s*\n/.test(label);
+  return (
+    url !== undefined &&
+    /^(https?|tg|mailto|ftp):/i.test(url) &&
+    label.trim() !== "" &&
+    !/\n\s*\n/.test(label)
+  );
 }
 
 /** An address as markdown takes it between parentheses. */
 function address(url: string): string {
-  return url.replace(/[\s<>()\\]/g, (sign) => `%${sign.charCodeAt(0).toString(16).padStart(2, "0").toUpperCase()}`);
+  return url.replace(
+    /[\s<>()\\]/g,
+    (sign) => `%${sign.charCodeAt(0).toString(16).padStart(2, "0").toUpperCase()}`,
+  );
 }
 
 /** What would be taken for the start of a heading, list, quote, rule, table or code block at the start of a line. */
-const LINE_START = /^(#{1,6}(?=[ \t]|$)|>|[-+](?=[ \t]|$)|[-=](?=[-=\s|:]*$)|[|:](?=[|:\-\s]*-[|:\-\s]*$)|(?:\d{1,9})[.)](?=[ \t]|$))/;
+const LINE_START =
+  /^(#{1,6}(?=[ \t]|$)|>|[-+](?=[ \t]|$)|[-=](?=[-=\s|:]*$)|[|:](?=[|:\-\s]*-[|:\-\s]*$)|(?:\d{1,9})[.)](?=[ \t]|$))/;
 
 /**
  * Plain text as markdown that means just that. `before` and `after` are the neighbours of the stretch ("" at the
  * ends of the message), `inLabel` is true inside the brackets of a link.
  */
-export function escape(text: string, before: string, after: string, inLabel: boolean): string {
+function escaped(text: string, before: string, after: string, inLabel: boolean): string {
   const lines = text.split("\n");
   return lines
     .map((line, index) => {
@@ -217,17 +270,26 @@ function escapeLine(line: string, before: string, after: string, inLabel: boolea
     indent = /^[ \t]*/.exec(line)?.[0] ?? "";
     rest = line.slice(indent.length);
     // Four columns would make it code; spaces that do not count as such keep the look.
-    if (indent.length > 3 || indent.includes("\t")) indent = indent.replaceAll("\t", "    ").replaceAll(" ", "\u00a0");
+    if (indent.length > 3 || indent.includes("\t"))
+      indent = indent.replaceAll("\t", "    ").replaceAll(" ", "\u00a0");
   }
   const marker = atStart ? LINE_START.exec(rest)?.[0] : undefined;
   if (marker === undefined) return indent + escapeInline(rest, before, after, inLabel, atStart);
-  const escaped = /^\d/.test(marker) ? `${marker.slice(0, -1)}\\${marker.at(-1)}` : `\\${marker}`;
-  return indent + escaped + escapeInline(rest.slice(marker.length), marker.at(-1) as string, after, inLabel, false);
+  const shown = /^\d/.test(marker) ? `${marker.slice(0, -1)}\\${marker.at(-1)}` : `\\${marker}`;
+  return (
+    indent + shown + escapeInline(rest.slice(marker.length), marker.at(-1) as string, after, inLabel, false)
+  );
 }
 
 const SPECIAL = /[\\`*_~|[\]!<&]/g;
 
-function escapeInline(text: string, before: string, after: string, inLabel: boolean, lineStart: boolean): string {
+function escapeInline(
+  text: string,
+  before: string,
+  after: string,
+  inLabel: boolean,
+  lineStart: boolean,
+): string {
   return text.replace(SPECIAL, (sign, at: number) => {
     const previous = text[at - 1] ?? before;
     const next = text[at + 1] ?? after;
@@ -261,7 +323,7 @@ function misread(
     case "[":
       return inLabel;
     case "]":
-      return inLabel || next === "(" || next === "[" || next === ":" || at === text.length - 1;
+      return inLabel || next === "(" || next === "[" || next === ":" || (at === text.length - 1 && next !== "");
     case "!":
       return next === "[" || (at === text.length - 1 && next !== "");
     case "<":

@@ -19,7 +19,12 @@ export interface ApiAnswer {
 export class TelegramError extends ChannelError {
   readonly description: string;
   readonly migrateTo?: number;
-  constructor(fault: Fault, sentence: string, answer: ApiAnswer, options?: { code?: string; retryAfterMs?: number }) {
+  constructor(
+    fault: Fault,
+    sentence: string,
+    answer: ApiAnswer,
+    options?: { code?: string; retryAfterMs?: number },
+  ) {
     super(fault, sentence, options);
     this.name = "TelegramError";
     this.description = answer.description;
@@ -72,7 +77,8 @@ const KNOWN: readonly { when: RegExp; fault: Fault; sentence: string; code?: str
     when: /file is too big|request entity too large|file.*too large/i,
     fault: "refused",
     code: "too-large",
-    sentence: "This file is larger than Telegram allows for bots (20 MB to receive, 50 MB to send, 10 MB for a photo).",
+    sentence:
+      "This file is larger than Telegram allows for bots (20 MB to receive, 50 MB to send, 10 MB for a photo).",
   },
   {
     when: /REACTION_INVALID|reaction.*(invalid|not allowed)/i,
@@ -82,22 +88,26 @@ const KNOWN: readonly { when: RegExp; fault: Fault; sentence: string; code?: str
   {
     when: /message can't be deleted/i,
     fault: "refused",
-    sentence: "Telegram lets a bot delete a message only in its first 48 hours, and messages of others only as an administrator.",
+    sentence:
+      "Telegram lets a bot delete a message only in its first 48 hours, and messages of others only as an administrator.",
   },
   {
     when: /message can't be edited/i,
     fault: "refused",
-    sentence: "Telegram does not let the bot change this message: it is too old or was not written by the bot.",
+    sentence:
+      "Telegram does not let the bot change this message: it is too old or was not written by the bot.",
   },
   {
     when: /BUTTON_URL_INVALID|inline keyboard button URL/i,
     fault: "refused",
-    sentence: "Telegram does not accept the address of a button. It must be a full public one, like https://example.com.",
+    sentence:
+      "Telegram does not accept the address of a button. It must be a full public one, like https://example.com.",
   },
   {
     when: /not enough rights|have no rights|CHAT_(WRITE|SEND_\w+)_FORBIDDEN|need administrator rights/i,
     fault: "refused",
-    sentence: "The bot is not allowed to do this in this chat. Give it the right in the group's or channel's administrator settings.",
+    sentence:
+      "The bot is not allowed to do this in this chat. Give it the right in the group's or channel's administrator settings.",
   },
 ];
 
@@ -111,26 +121,41 @@ export function faultOfAnswer(answer: ApiAnswer, secrets: readonly string[]): Ch
   if (code === 401) return make("auth", TOKEN_REFUSED);
   // A token of the wrong shape is an unknown address to Telegram; an unknown method says "method not found".
   if (code === 404 && /^not found$/i.test(said)) return make("auth", TOKEN_REFUSED);
-  if (code === 409) return make("conflict", "Another copy of this bot is running and receives its messages. Stop one of the two.");
+  if (code === 409)
+    return make(
+      "conflict",
+      "Another copy of this bot is running and receives its messages. Stop one of the two.",
+    );
   if (code === 429) {
     const seconds = parameters?.retry_after ?? Number(/retry after (\d+)/i.exec(said)?.[1] ?? Number.NaN);
     const retryAfterMs = Number.isFinite(seconds) ? seconds * 1000 : RETRY_AFTER_UNKNOWN_MS;
-    return make("rate", `Telegram asks to slow down for ${Math.ceil(retryAfterMs / 1000)} s.`, { retryAfterMs });
+    return make("rate", `Telegram asks to slow down for ${Math.ceil(retryAfterMs / 1000)} s.`, {
+      retryAfterMs,
+    });
   }
   // A readable "no" of the Bot API itself: it knows that it did not do it. A gateway time-out knows nothing.
-  if (code === 504) return make("interrupted", "Telegram did not answer in time, so the message may or may not have arrived.");
+  if (code === 504)
+    return make(
+      "interrupted",
+      "Telegram did not answer in time, so the message may or may not have arrived.",
+    );
   if (code >= 500) return make("unavailable", `Telegram has trouble of its own (${code}: ${said}).`);
   const known = KNOWN.find(({ when }) => when.test(said));
   if (known) return make(known.fault, known.sentence, { code: known.code });
-  if (code === 403) return make("gone", `The bot may not write to this chat any more (Telegram says: ${said}).`);
+  if (code === 403)
+    return make("gone", `The bot may not write to this chat any more (Telegram says: ${said}).`);
   return make("refused", `Telegram did not accept this (it says: ${said}).`);
 }
 
 /** An answer that is no Bot API answer: a proxy's page, or an address where something else lives. */
 export function faultOfPage(status: number, apiRoot: string): ChannelError {
-  if (status === 502 || status === 503) return new ChannelError("unavailable", `Telegram cannot serve at the moment (${status}).`);
+  if (status === 502 || status === 503)
+    return new ChannelError("unavailable", `Telegram cannot serve at the moment (${status}).`);
   if (status >= 500) {
-    return new ChannelError("interrupted", `Telegram's server failed (${status}), so it may or may not have done it.`);
+    return new ChannelError(
+      "interrupted",
+      `Telegram's server failed (${status}), so it may or may not have done it.`,
+    );
   }
   return new ChannelError(
     "refused",
@@ -148,7 +173,9 @@ export function faultOfNetwork(thrown: unknown, secrets: readonly string[]): Cha
   if (thrown instanceof ChannelError) return withoutSecrets(thrown, secrets);
   const code = networkCode(thrown);
   if (code && NEVER_LEFT.test(code)) {
-    return new ChannelError("unreachable", `No connection to Telegram (${code}).`, { code: "channel-unreachable" });
+    return new ChannelError("unreachable", `No connection to Telegram (${code}).`, {
+      code: "channel-unreachable",
+    });
   }
   return new ChannelError("interrupted", `The connection to Telegram broke off${code ? ` (${code})` : ""}.`);
 }

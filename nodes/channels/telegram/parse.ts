@@ -3,9 +3,10 @@
  * Updates come from outside, so every field is looked at before it is believed; what nobody knows gives [].
  */
 import type { Chat, MaybeInaccessibleMessage, Message, ReactionType, Update, User } from "grammy/types";
-import type { Conversation, MessageEvent, Sender } from "../../../lib/message/types";
+import type { Attachment, Conversation, MessageEvent, Sender } from "../../../lib/message/types";
 import { attachmentsOf, describeContent } from "./attachments";
 import { cut, type Entity, toMarkdown } from "./entities";
+import { clean, isId, isoTime, isRecord } from "./untrusted";
 
 /** Who the bot is, from `getMe`. Before that, the id alone (the number in front of the token). */
 export interface Me {
@@ -48,11 +49,16 @@ export function parse(update: unknown, me: Me, account: string, options: ParseOp
 function ofMessage(frame: Frame, message: Message, edited: boolean): MessageEvent[] {
   const sender = senderOf(message.sender_chat, message.from, message.chat);
   if (!sender || sender.id === String(frame.me.id)) return [];
-  const base = { ...eventBase(frame, message), sender, timestamp: isoTime(edited ? message.edit_date : message.date) };
+  const base = {
+    ...eventBase(frame, message),
+    sender,
+    timestamp: isoTime(edited ? message.edit_date : message.date),
+  };
 
   const people = Array.isArray(message.new_chat_members) ? message.new_chat_members : [];
   if (people.length > 0) return people.flatMap((user) => ofService(frame, base, message, "join", user));
-  if (isRecord(message.left_chat_member)) return ofService(frame, base, message, "leave", message.left_chat_member);
+  if (isRecord(message.left_chat_member))
+    return ofService(frame, base, message, "leave", message.left_chat_member);
 
   const spoken = spokenText(message, frame.me);
   const attachments = attachmentsOf(message);
@@ -61,7 +67,9 @@ function ofMessage(frame: Frame, message: Message, edited: boolean): MessageEven
 
   const replied = isRecord(message.reply_to_message) ? message.reply_to_message : undefined;
   // In a topic every message "replies" to the one that opened the topic; nobody meant that.
-  const isReply = isId(replied?.message_id) && !(message.is_topic_message && replied?.message_id === message.message_thread_id);
+  const isReply =
+    isId(replied?.message_id) &&
+    !(message.is_topic_message && replied?.message_id === message.message_thread_id);
   const repliesToMe = isReply && replied?.from?.id === frame.me.id;
   return [
     {
@@ -77,10 +85,18 @@ function ofMessage(frame: Frame, message: Message, edited: boolean): MessageEven
 }
 
 /** Somebody came or went, told in the chat itself. About the bot, `my_chat_member` tells it better. */
-function ofService(frame: Frame, base: EventBase, message: Message, kind: "join" | "leave", user: User): MessageEvent[] {
+function ofService(
+  frame: Frame,
+  base: EventBase,
+  message: Message,
+  kind: "join" | "leave",
+  user: User,
+): MessageEvent[] {
   const person = senderOf(undefined, user, message.chat);
   if (!person || person.id === String(frame.me.id)) return [];
-  return [{ ...base, id: membershipId(frame, kind, message.chat.id, user.id, message.date), kind, sender: person }];
+  return [
+    { ...base, id: membershipId(frame, kind, message.chat.id, user.id, message.date), kind, sender: person },
+  ];
 }
 
 /** Somebody came or went, told to administrators (`chat_member`) or about the bot (`my_chat_member`). */
@@ -112,8 +128,8 @@ function ofMembership(frame: Frame, change: NonNullable<Update["chat_member"]>):
  * Telegram tells of one person's coming by two updates when the bot is an administrator. Both carry the same second,
  * so both get the same id, and the ledger keeps one.
  */
-function membershipId(frame: Frame, kind: string, chat: number, user: number, date: number): string {
-  return `telegram:${frame.account}:${kind}:${chat}:${user}:${date}`;
+function membershipId(frame: Frame, kind: string, chat: number, user: number, date: unknown): string {
+  return `telegram:${frame.account}:${kind}:${chat}:${user}:${isId(date) ? date : frame.update.update_id}`;
 }
 
 function isPresent(member: unknown): boolean {
@@ -125,7 +141,8 @@ function isPresent(member: unknown): boolean {
 
 function ofButton(frame: Frame, query: NonNullable<Update["callback_query"]>): MessageEvent[] {
   const message: MaybeInaccessibleMessage | undefined = isRecord(query.message) ? query.message : undefined;
-  if (!message || !isChat(message.chat) || !isId(message.message_id) || typeof query.data !== "string") return [];
+  if (!message || !isChat(message.chat) || !isId(message.message_id) || typeof query.data !== "string")
+    return [];
   const sender = senderOf(undefined, query.from, message.chat);
   if (!sender || sender.id === String(frame.me.id)) return [];
   const data = clean(query.data);
@@ -149,7 +166,9 @@ function ofButton(frame: Frame, query: NonNullable<Update["callback_query"]>): M
 function labelOf(message: MaybeInaccessibleMessage, data: string): string | undefined {
   const rows = "reply_markup" in message ? message.reply_markup?.inline_keyboard : undefined;
   if (!Array.isArray(rows)) return undefined;
-  const button = rows.flat().find((one) => isRecord(one) && "callback_data" in one && one.callback_data === data);
+  const button = rows
+    .flat()
+    .find((one) => isRecord(one) && "callback_data" in one && one.callback_data === data);
   return button && clean(button.text);
 }
 
@@ -228,17 +247,21 @@ function isMe(username: string, me: Me): boolean {
 /** The mention with the comma and the one space that would be left over. */
 function mentionRange(text: string, start: number, end: number): { start: number; end: number } {
   const opensLine = /(^|\n)\s*$/.test(text.slice(Math.max(0, start - 64), start));
-  if (opensLine) return { start, end: end + (/^[,:]?[ \t]*\n?/.exec(text.slice(end, end + 64))?.[0].length ?? 0) };
+  if (opensLine)
+    return { start, end: end + (/^[,:]?[ \t]*\n?/.exec(text.slice(end, end + 64))?.[0].length ?? 0) };
   return /[ \t]/.test(text[start - 1] ?? "") ? { start: start - 1, end } : { start, end };
 }
 
-type EventBase = Omit<MessageEvent, "kind" | "sender" | "timestamp"> & { timestamp?: string };
+type EventBase = ReturnType<typeof eventBase> & { timestamp: string };
 
 function eventBase(
   { update, account, options }: Frame,
   place: { chat: Chat; message_id?: number; message_thread_id?: number; is_topic_message?: boolean },
 ) {
-  const thread = place.is_topic_message === true && isId(place.message_thread_id) ? String(place.message_thread_id) : undefined;
+  const thread =
+    place.is_topic_message === true && isId(place.message_thread_id)
+      ? String(place.message_thread_id)
+      : undefined;
   return {
     v: 1 as const,
     id: `telegram:${account}:${update.update_id}`,
@@ -247,7 +270,7 @@ function eventBase(
     conversation: conversationOf(place.chat, thread),
     text: "",
     mentionsMe: false,
-    attachments: [],
+    attachments: [] as Attachment[],
     ...(isId(place.message_id) ? { messageId: String(place.message_id) } : {}),
     // Whoever writes to a bot is a stranger until a gate says otherwise.
     trusted: false,
@@ -287,25 +310,6 @@ function nameOf(one: Chat | User): string {
   return full.join(" ") || clean(one.username);
 }
 
-/** Text that can be stored, searched and sent anywhere: no half characters and no NUL. Same length as before. */
-export function clean(value: unknown): string {
-  return typeof value === "string" ? value.replace(/\p{Surrogate}/gu, "\uFFFD").replaceAll("\0", "\uFFFD") : "";
-}
-
-/** Seconds since 1970 -> ISO 8601. */
-function isoTime(seconds: unknown): string {
-  const ms = typeof seconds === "number" ? seconds * 1000 : Number.NaN;
-  return new Date(Math.abs(ms) <= 8.64e15 ? ms : Date.now()).toISOString();
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isId(value: unknown): value is number {
-  return Number.isSafeInteger(value);
-}
-
 function isChat(value: unknown): value is Chat {
   return isRecord(value) && isId(value["id"]) && typeof value["type"] === "string";
 }
@@ -319,5 +323,7 @@ function isMessage(value: unknown): value is Message {
 }
 
 function isEntity(value: unknown): value is Entity {
-  return isRecord(value) && typeof value["type"] === "string" && isId(value["offset"]) && isId(value["length"]);
+  return (
+    isRecord(value) && typeof value["type"] === "string" && isId(value["offset"]) && isId(value["length"])
+  );
 }

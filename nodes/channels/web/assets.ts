@@ -45,7 +45,10 @@ export class Assets {
     const text = await readFile(path.join(this.#folder, name), "utf8");
     if (name === "page.html") return { type, body: await this.#page(text) };
     // The widget runs on somebody else's site: it brings its title and colour along.
-    return { type, body: name === "widget.js" ? text.replace('"__LOOK__"', () => jsonForScript(this.#look)) : text };
+    return {
+      type,
+      body: name === "widget.js" ? text.replace('"__LOOK__"', () => jsonForScript(this.#look)) : text,
+    };
   }
 
   async #page(template: string): Promise<string> {
@@ -70,5 +73,8 @@ function escapeHtml(text: string): string {
 }
 
 function jsonForScript(value: unknown): string {
-  return JSON.stringify(value).replace(/[<\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return JSON.stringify(value).replace(
+    /[<\u2028\u2029]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }

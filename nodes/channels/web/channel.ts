@@ -14,7 +14,12 @@ export default defineChannel({
     },
   },
   options: {
-    title: { label: "Title", default: "Chat", placeholder: "Ask our house", help: "Stands at the top of the page." },
+    title: {
+      label: "Title",
+      default: "Chat",
+      placeholder: "Ask our house",
+      help: "Stands at the top of the page.",
+    },
     greeting: {
       label: "Greeting",
       default: "Hello! What can I do for you?",

@@ -30,7 +30,10 @@ export class Files {
   #ready?: Promise<void>;
 
   constructor(secret: string, account: string, parent = os.tmpdir()) {
-    const derive = (purpose: string) => createHmac("sha256", secret).update(JSON.stringify([purpose, account])).digest();
+    const derive = (purpose: string) =>
+      createHmac("sha256", secret)
+        .update(JSON.stringify([purpose, account]))
+        .digest();
     this.#folder = path.join(parent, `redclaw-web-${derive("folder").toString("hex").slice(0, 32)}`);
     this.#key = derive("files");
   }
@@ -115,7 +118,9 @@ export class Files {
   }
 
   #unseal(id: string, sealed: Buffer): KeptFile {
-    const decipher = createDecipheriv("aes-256-gcm", this.#key, sealed.subarray(0, 12)).setAAD(Buffer.from(id));
+    const decipher = createDecipheriv("aes-256-gcm", this.#key, sealed.subarray(0, 12)).setAAD(
+      Buffer.from(id),
+    );
     decipher.setAuthTag(sealed.subarray(12, 28));
     const open = Buffer.concat([decipher.update(sealed.subarray(28)), decipher.final()]);
     const headEnd = 4 + open.readUInt32BE(0);

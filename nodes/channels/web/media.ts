@@ -46,7 +46,9 @@ export function mimeOf(data: Buffer, name: string, claimed = ""): string {
   const ending = name.toLowerCase().split(".").at(-1) ?? "";
   const named = BY_ENDING[ending];
   if (found) return named?.includes("openxml") ? named : found;
-  return named && !named.includes("openxml") && !data.subarray(0, 4096).includes(0) ? named : "application/octet-stream";
+  return named && !named.includes("openxml") && !data.subarray(0, 4096).includes(0)
+    ? named
+    : "application/octet-stream";
 }
 
 export function kindOf(mime: string): PostedFile["kind"] {

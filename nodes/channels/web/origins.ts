@@ -73,7 +73,9 @@ export function addressOf(request: IncomingMessage): string {
 /** Loopback, private or link-local. */
 function isNear(address: string): boolean {
   const plain = address.replace(/^::ffff:/i, "");
-  return /^(127\.|10\.|192\.168\.|169\.254\.|172\.(1[6-9]|2\d|3[01])\.|::1$|f[cd][0-9a-f]{2}:|fe[89ab][0-9a-f]:)/i.test(plain);
+  return /^(127\.|10\.|192\.168\.|169\.254\.|172\.(1[6-9]|2\d|3[01])\.|::1$|f[cd][0-9a-f]{2}:|fe[89ab][0-9a-f]:)/i.test(
+    plain,
+  );
 }
 
 export function header(request: IncomingMessage, name: string): string | undefined {

@@ -30,7 +30,10 @@ export interface PostedFile {
 
 /** The id of a message, the same on every try of the same visitor. */
 export function messageIdOf(visitor: string, nonce: string): string {
-  return createHash("sha256").update(JSON.stringify([visitor, nonce])).digest("base64url").slice(0, 22);
+  return createHash("sha256")
+    .update(JSON.stringify([visitor, nonce]))
+    .digest("base64url")
+    .slice(0, 22);
 }
 
 /** 0 or 1 events. Anything that is not a visitor's message gives none. */
@@ -55,7 +58,8 @@ export function parsePosted(update: unknown, account: string): MessageEvent[] {
     trusted: false,
   };
   if (button) event.button = { value: button.value, label: button.label, messageId: button.messageId };
-  else if (command) event.command = { name: (command[1] as string).toLowerCase(), args: command[2]?.trim() ?? "" };
+  else if (command)
+    event.command = { name: (command[1] as string).toLowerCase(), args: command[2]?.trim() ?? "" };
   return [event];
 }
 

@@ -15,6 +15,7 @@ export interface View {
   buttons?: { label: string; value?: string; url?: string }[][];
   files?: PostedFile[];
   replyTo?: string;
+  nonce?: string;
   reaction?: string;
   edited?: true;
   deleted?: true;
@@ -31,8 +32,13 @@ export function draftOf(part: MessagePart, id: string, key: string, file?: Poste
 }
 
 /** Text and buttons of a part: what an edit replaces. */
-export function contentOf(part: MessagePart): { text: string; plain: boolean; buttons: ButtonPart[][] | undefined } {
-  const [text, plainText] = part.kind === "text" ? [part.text, part.plain] : [part.caption ?? "", part.captionPlain ?? ""];
+export function contentOf(part: MessagePart): {
+  text: string;
+  plain: boolean;
+  buttons: ButtonPart[][] | undefined;
+} {
+  const [text, plainText] =
+    part.kind === "text" ? [part.text, part.plain] : [part.caption ?? "", part.captionPlain ?? ""];
   const plain = part.unformatted === true;
   return { text: plain ? plainText : text, plain, buttons: part.buttons?.length ? part.buttons : undefined };
 }
@@ -56,6 +62,7 @@ export function viewOf(entry: Entry): View {
   if (entry.buttons) view.buttons = entry.buttons.map((row) => row.map(buttonOf));
   if (entry.files) view.files = entry.files;
   if (entry.replyTo) view.replyTo = entry.replyTo;
+  if (entry.nonce) view.nonce = entry.nonce;
   if (entry.reaction) view.reaction = entry.reaction;
   if (entry.edited) view.edited = true;
   if (entry.deleted) view.deleted = true;

@@ -33,6 +33,8 @@ export interface Entry {
   readonly reaction?: string;
   readonly edited?: boolean;
   readonly deleted?: boolean;
+  /** Of a visitor's message: the page finds its own one by it. */
+  readonly nonce?: string;
   /** Of the send that made it: a second try finds it. */
   readonly key?: string;
 }
@@ -100,7 +102,19 @@ export class Conversation {
 
   /** Takes away what it said and leaves a mark, so that a page that was away takes it away too. */
   remove(id: string): Entry | undefined {
-    return this.change(id, { text: "", deleted: true, buttons: undefined, files: undefined, replyTo: undefined, reaction: undefined });
+    return this.change(id, {
+      text: "",
+      deleted: true,
+      buttons: undefined,
+      files: undefined,
+      replyTo: undefined,
+      reaction: undefined,
+    });
+  }
+
+  /** Takes back an entry that did not come to be, as if it had never been there. */
+  drop(id: string): void {
+    this.#entries = this.#entries.filter((entry) => entry.id !== id);
   }
 
   #nextRevision(): number {
@@ -123,7 +137,9 @@ export class Conversations {
   }
 
   static async load(memory: Memory): Promise<Conversations> {
-    const conversations = new Conversations(memory, { ...((await memory.get<Record<string, number>>("visitors")) ?? {}) });
+    const conversations = new Conversations(memory, {
+      ...((await memory.get<Record<string, number>>("visitors")) ?? {}),
+    });
     await conversations.#forgetOld();
     return conversations;
   }
@@ -135,8 +151,9 @@ export class Conversations {
       .sort((a, b) => b.at - a.at);
   }
 
+  /** True from the first message on. */
   has(visitor: string): boolean {
-    return Object.hasOwn(this.#visitors, visitor);
+    return Object.hasOwn(this.#visitors, visitor) || (this.#open.get(visitor)?.entries.length ?? 0) > 0;
   }
 
   async of(visitor: string): Promise<Conversation> {
@@ -156,7 +173,9 @@ export class Conversations {
   }
 
   async #read(visitor: string): Promise<Conversation> {
-    const kept = this.has(visitor) ? await this.#memory.get<{ entries: Entry[]; newest: number }>(`log:${visitor}`) : undefined;
+    const kept = this.has(visitor)
+      ? await this.#memory.get<{ entries: Entry[]; newest: number }>(`log:${visitor}`)
+      : undefined;
     const conversation = new Conversation(visitor, kept?.entries, kept?.newest);
     this.#open.set(visitor, conversation);
     for (const [id, other] of this.#open) {
@@ -182,7 +201,8 @@ export class Conversations {
     const entry: { running: Promise<void>; next?: Promise<void> } = { running };
     this.#writing.set(conversation.visitor, entry);
     const finished = () => {
-      if (this.#writing.get(conversation.visitor) === entry && !entry.next) this.#writing.delete(conversation.visitor);
+      if (this.#writing.get(conversation.visitor) === entry && !entry.next)
+        this.#writing.delete(conversation.visitor);
     };
     running.then(finished, finished);
     return running;

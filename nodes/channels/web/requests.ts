@@ -38,12 +38,19 @@ export function queryOf(request: IncomingMessage): URLSearchParams {
 }
 
 /** Body as JSON object, from the parser in front of us or from the stream. */
-export async function readJson(request: IncomingMessage, maxBytes: number, tooLong: Refusal): Promise<Record<string, unknown>> {
+export async function readJson(
+  request: IncomingMessage,
+  maxBytes: number,
+  tooLong: Refusal,
+): Promise<Record<string, unknown>> {
   if (!/^application\/json\s*(;|$)/i.test(request.headers["content-type"] ?? "")) {
     throw new Refusal(415, "not-json", "Send this as application/json.");
   }
   const parsed = request as ParsedRequest;
-  const value = parsed._body === true ? parsed.body : parseJson((await readBody(request, maxBytes, tooLong)).toString("utf8"));
+  const value =
+    parsed._body === true
+      ? parsed.body
+      : parseJson((await readBody(request, maxBytes, tooLong)).toString("utf8"));
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new Refusal(400, "malformed", "This is not a JSON object.");
   }
@@ -59,7 +66,11 @@ function parseJson(text: string): unknown {
 }
 
 /** Raw bytes, at most `maxBytes`; more of them are never held in memory. */
-export async function readBody(request: IncomingMessage, maxBytes: number, tooLong: Refusal): Promise<Buffer> {
+export async function readBody(
+  request: IncomingMessage,
+  maxBytes: number,
+  tooLong: Refusal,
+): Promise<Buffer> {
   const { rawBody } = request as ParsedRequest;
   if (Buffer.isBuffer(rawBody)) {
     if (rawBody.length > maxBytes) throw tooLong;

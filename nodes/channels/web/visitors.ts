@@ -35,7 +35,10 @@ export class Passes {
   }
 
   /** A pass for a visitor: a known one, or somebody new. */
-  issue(visitor = randomBytes(16).toString("base64url"), now = Date.now()): { visitor: string; pass: string } {
+  issue(
+    visitor = randomBytes(16).toString("base64url"),
+    now = Date.now(),
+  ): { visitor: string; pass: string } {
     const issued = now.toString(36);
     return { visitor, pass: `v1.${visitor}.${issued}.${this.#sign("visitor", visitor, issued)}` };
   }
@@ -64,7 +67,9 @@ export class Passes {
 
   #sign(...parts: string[]): string {
     // JSON keeps the parts apart, whatever is in them.
-    return createHmac("sha256", this.#secret).update(JSON.stringify([this.#account, ...parts])).digest("base64url");
+    return createHmac("sha256", this.#secret)
+      .update(JSON.stringify([this.#account, ...parts]))
+      .digest("base64url");
   }
 }
 
@@ -80,7 +85,10 @@ export function isVisitorId(id: string): boolean {
 
 /** Name to show where no better one is known. */
 export function visitorName(id: string): string {
-  return `Visitor ${id.replace(/[^A-Za-z0-9]/g, "").slice(0, 4).toUpperCase()}`;
+  return `Visitor ${id
+    .replace(/[^A-Za-z0-9]/g, "")
+    .slice(0, 4)
+    .toUpperCase()}`;
 }
 
 /** Value of a cookie. Two cookies of one name: the first, as browsers put the closest path first. */

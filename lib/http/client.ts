@@ -1,0 +1,162 @@
+/**
+ * The one HTTP client of the pack: `fetch` over pooled keep-alive connections, with limits on time and size, a guard
+ * against private addresses and errors that say whether the request may have arrived. It serves grammY and openai
+ * as their `fetch`.
+ */
+import type { LookupFunction } from "node:net";
+import { ChannelError } from "../errors";
+import { type Answer, exchange, type Question } from "./exchange";
+import { clientClosed, timedOut } from "./faults";
+import { createPools, type Pools } from "./pool";
+import { type Asked, toQuestion, toUrl } from "./question";
+import { toResponse } from "./response";
+import { Stop } from "./stop";
+
+export interface HttpOptions {
+  /**
+   * Hosts that may be in a private network: all, or those a predicate names (it gets `URL.hostname`). Only for
+   * addresses that a user entered in a form, never for those in a message. Default: none.
+   */
+  allowPrivate?: boolean | ((hostname: string) => boolean);
+  /** Largest answer, decoded. Default 50 MB. */
+  maxBytes?: number;
+  /** From the call to the last byte of the answer. Default 10 min. */
+  timeoutMs?: number;
+  /** From the end of the request to the first byte of the answer, and between two pieces of it. Default 75 s. */
+  headersTimeoutMs?: number;
+}
+
+export interface Http {
+  /** As the global `fetch`. Rejects with ChannelError, or with the reason of the abort. */
+  fetch: typeof globalThis.fetch;
+  /** A `fetch` with other rules over the same connections: a slow model needs more time, a picture less room. */
+  fetchWith(options: HttpOptions): typeof globalThis.fetch;
+  /** Ends every request and connection. */
+  close(): Promise<void>;
+}
+
+/** Longer than any long poll. */
+const HEADERS_TIMEOUT_MS = 75_000;
+const TIMEOUT_MS = 600_000;
+const MAX_BYTES = 50 * 1024 * 1024;
+const MAX_REDIRECTS = 3;
+
+/**
+ * Makes a client. Nothing is loaded and no connection made before the first call.
+ * @param lookup replaces the system's name resolution (tests)
+ */
+export function createHttp(options: HttpOptions = {}, lookup?: LookupFunction): Http {
+  let pools: Pools | undefined;
+  let closed = false;
+  const running = new Set<Stop>();
+
+  function fetchWith(rules: HttpOptions): typeof globalThis.fetch {
+    const { allowPrivate = false } = rules;
+    const allows = typeof allowPrivate === "function" ? allowPrivate : () => allowPrivate;
+    const limits = {
+      maxBytes: rules.maxBytes ?? MAX_BYTES,
+      headersTimeoutMs: rules.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
+    };
+
+    async function fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+      const asked = await toQuestion(input, init);
+      if (closed) throw clientClosed(false);
+      const { origin } = asked.url;
+      const stop = new Stop(
+        asked.signal,
+        rules.timeoutMs ?? TIMEOUT_MS,
+        (left) => timedOut({ origin, left }),
+        (over) => running.delete(over),
+      );
+      running.add(stop);
+      try {
+        return await follow(asked, stop);
+      } catch (error) {
+        stop.release();
+        asked.dropBody();
+        throw error;
+      }
+    }
+
+    async function follow(asked: Asked, stop: Stop): Promise<Response> {
+      let question: Question = asked;
+      let guarded = false;
+      for (let hop = 0; ; hop++) {
+        // Once a strange server leads the way, it cannot lead into the private network.
+        guarded ||= !allows(question.url.hostname);
+        pools ??= createPools(lookup);
+        const pool = guarded ? pools.guarded : pools.open;
+        const isRedirect = (status: number): boolean =>
+          asked.redirect !== "manual" && [301, 302, 303, 307, 308].includes(status);
+        const answer = await exchange(pool, question, limits, stop, (status) => {
+          if (status === undefined || !isRedirect(status)) stop.release();
+        });
+        const location = answer.headers.find(([name]) => name === "location")?.[1];
+        if (!isRedirect(answer.status) || location === undefined) {
+          if (isRedirect(answer.status)) stop.release();
+          return toResponse(answer, question.method, question.url, hop > 0);
+        }
+        answer.body.discard();
+        if (hop === MAX_REDIRECTS || asked.redirect === "error") {
+          throw redirectRefused(
+            "too-many-redirects",
+            `${question.url.host} sends us on and on to other addresses. Check the address.`,
+          );
+        }
+        question = redirected(question, answer, location);
+      }
+    }
+
+    return fetch as typeof globalThis.fetch;
+  }
+
+  return {
+    fetch: fetchWith(options),
+    fetchWith: (rules) => fetchWith({ ...options, ...rules }),
+    async close() {
+      closed = true;
+      for (const stop of [...running]) stop.stop(clientClosed);
+      await pools?.destroy();
+    },
+  };
+}
+
+/** The next request, by the rules of the fetch standard and stricter ones of ours. */
+function redirected(from: Question, answer: Answer, location: string): Question {
+  const url = toUrl(location, from.url);
+  url.hash = "";
+  if (from.url.protocol === "https:" && url.protocol === "http:") {
+    throw redirectRefused(
+      "redirect-downgrade",
+      `${from.url.host} sends us on to an address without encryption, which Redclaw does not follow.`,
+    );
+  }
+  const headers = { ...from.headers };
+  if (url.username || url.password) {
+    url.username = "";
+    url.password = "";
+  }
+  if (url.origin !== from.url.origin) {
+    for (const name of Object.keys(headers)) {
+      if (/auth|cookie|token|secret|api-?key/.test(name)) delete headers[name];
+    }
+  }
+  const toGet =
+    (answer.status === 303 && from.method !== "HEAD") ||
+    ([301, 302].includes(answer.status) && from.method === "POST");
+  if (toGet) {
+    for (const name of Object.keys(headers)) if (name.startsWith("content-")) delete headers[name];
+    return { url, method: "GET", headers };
+  }
+  if (from.body !== undefined && typeof from.body !== "string" && !Buffer.isBuffer(from.body)) {
+    throw redirectRefused(
+      "redirect-body",
+      `${from.url.host} sends us on to another address, but the file cannot be sent twice. Enter the final address.`,
+    );
+  }
+  return { ...from, url, headers };
+}
+
+function redirectRefused(code: string, sentence: string): ChannelError {
+  return new ChannelError("refused", sentence, { code });
+}

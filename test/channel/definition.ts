@@ -1,0 +1,60 @@
+/** A channel that uses every kind of field, for the tests of the generator. */
+import { type ChannelDefinition, defineChannel } from "../../lib/channel/define";
+
+export const definition: ChannelDefinition = defineChannel({
+  name: "pigeon",
+  label: "Pigeon Post",
+  icon: "redclaw-pigeon.svg",
+  docs: "https://pigeon.example/docs",
+  apiRoot: "https://api.pigeon.example",
+  credentials: {
+    token: {
+      label: "Loft key",
+      secret: true,
+      required: true,
+      help: 'From [the loft](https://pigeon.example/loft) <b>& "nowhere" else</b>.',
+      placeholder: "coo-123",
+      pattern: "^coo-\\d+$",
+      patternHelp: "A key looks like coo-123.",
+    },
+    ring: { label: "Ring", secret: true, required: true, when: { mode: "webhook" } },
+    nick: { label: "Nick", placeholder: 'a"b</script>' },
+  },
+  options: {
+    mode: {
+      label: "Fly by",
+      choices: ["polling", { value: "webhook", label: "Call me: now" }],
+      default: "polling",
+    },
+    altitude: { label: "Altitude", default: 30, advanced: true },
+    night: { label: "At night", default: false, advanced: true },
+    song: { label: "Song", default: "</script><b>", multiline: true },
+    field: { label: "Field", default: "", required: true },
+  },
+  capabilities: {
+    text: { max: 160, unit: "codepoints" },
+    dialect: "plain",
+    buttons: false,
+    edit: false,
+    delete: false,
+    typing: false,
+    reactions: false,
+    threads: false,
+    replyTo: false,
+    silent: false,
+    images: true,
+    audio: false,
+    voice: false,
+    video: false,
+    files: false,
+    idempotency: "none",
+  },
+  limits: { perChat: "1/s" },
+  events: ["message", "join"],
+  webhook: {
+    active: (account) => account.options["mode"] === "webhook",
+    verify: () => true,
+    ackWithin: 1000,
+  },
+  client: () => Promise.reject(new Error("no client in this test")),
+});
