@@ -94,11 +94,19 @@ export class Gateway {
 
   /** The store in force, opened when it is first needed. */
   store(): Promise<Store> {
-    this.#store ??= openStore({ kind: this.#config.store, path: this.#config.path }).catch((error) => {
+    this.#store ??= this.#openStore();
+    return this.#store;
+  }
+
+  async #openStore(): Promise<Store> {
+    try {
+      const store = await openStore({ kind: this.#config.store, path: this.#config.path });
+      for (const notice of store.notices) this.#log.warn(notice);
+      return store;
+    } catch (error) {
       this.#store = undefined;
       throw error;
-    });
-    return this.#store;
+    }
   }
 
   /** Opens an account; it connects when the first node uses it. */

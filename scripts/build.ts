@@ -10,6 +10,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { build } from "esbuild";
 import { buildSchemas } from "./build-schemas";
+import { buildWebPage } from "./build-web-page";
 import {
   checkPackage,
   copyIcons,
@@ -23,13 +24,6 @@ import {
 
 const dist = path.join(root, "dist");
 
-// GUARD until the web helper's file exists
-const buildWebPage = async (outDir: string): Promise<void> => {
-  const file = path.join(__dirname, "build-web-page");
-  if (fs.existsSync(`${file}.ts`))
-    await (require(file) as { buildWebPage(dir: string): Promise<void> }).buildWebPage(outDir);
-};
-
 async function main(): Promise<void> {
   const started = Date.now();
   const outDir = path.join(root, ".redclaw", `build-${process.pid}`);
@@ -38,7 +32,11 @@ async function main(): Promise<void> {
     const sets = findNodeSets();
     tolerate(checkPackage(sets));
     await buildSchemas();
-    await Promise.all([compile(outDir), buildWebPage(outDir), writeNodeFiles(sets, outDir)]);
+    await Promise.all([
+      compile(outDir),
+      buildWebPage(path.join(outDir, "nodes/channels/web/page")),
+      writeNodeFiles(sets, outDir),
+    ]);
     // After the compiler, which has written a plain re-export where these go.
     await bundleVendors(outDir);
     fs.cpSync(path.join(root, "lib/message/validators.js"), path.join(outDir, "lib/message/validators.js"));

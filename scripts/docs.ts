@@ -43,7 +43,9 @@ function generate(): Map<string, string> {
 }
 
 function modelTable(): string {
-  const rows = Object.values(providers).map((provider) => {
+  // The automatic choice and the demo model are told above the table: they have no address of their own.
+  const servers = Object.entries(providers).filter(([name]) => name !== "auto" && name !== "demo");
+  const rows = servers.map(([, provider]) => {
     const address = provider.baseUrl ? `\`${provider.baseUrl}\`` : "yours";
     const key =
       "keyUrl" in provider ? `[${provider.needsKey ? "needed" : "optional"}](${provider.keyUrl})` : "no";

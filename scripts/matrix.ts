@@ -6,7 +6,7 @@ import { execFile } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
-import { deploy, packageName, readExamples, root, startNodeRed } from "./node-red";
+import { deploy, type FlowNode, packageName, readExamples, root, startNodeRed } from "./node-red";
 
 const run = promisify(execFile);
 
@@ -87,8 +87,12 @@ export async function tryOut(userDir: string, from?: string): Promise<string[]> 
     const known = new Set(["tab", "group", ...sets.flatMap((set) => set.types)]);
     const examples = readExamples(path.join(userDir, "node_modules", packageName, "examples"));
     for (const name of examples.keys()) {
-      const answer = await get(`/library/examples/flows/${packageName}/${encodeURIComponent(name)}.json`);
-      const flow = (await answer.json()) as { id: string; type: string }[];
+      const answer = await get(`/library/examples/flows/${packageName}/${encodeURIComponent(name)}`);
+      if (!answer.ok) {
+        problems.push(`example "${name}" is not in the list of examples: ${answer.status}`);
+        continue;
+      }
+      const flow = (await answer.json()) as FlowNode[];
       const unknown = flow.filter((node) => !known.has(node.type)).map((node) => node.type);
       if (unknown.length > 0)
         problems.push(`example "${name}" has nodes that nobody knows: ${unknown.join(", ")}`);
@@ -97,7 +101,7 @@ export async function tryOut(userDir: string, from?: string): Promise<string[]> 
       );
       const web = flow.find((node) => node.type === "redclaw-web");
       if (web) {
-        const page = await fetch(`${nodeRed.url}/redclaw/web/${web.id}/`);
+        const page = await openPage(`${nodeRed.url}/redclaw/web/${web.id}/`);
         const type = page.headers.get("content-type") ?? "";
         if (!page.ok || !type.startsWith("text/html"))
           problems.push(`chat page of "${name}": ${page.status} ${type}`);
@@ -109,6 +113,17 @@ export async function tryOut(userDir: string, from?: string): Promise<string[]> 
     if (code === null) problems.push("Node-RED did not stop within 15 s and was killed");
   }
   return problems;
+}
+
+/** The answer of a page that is there a moment after the deploy: Node-RED answers before the flows have started. */
+async function openPage(url: string): Promise<Response> {
+  const deadline = Date.now() + 5_000;
+  for (;;) {
+    const page = await fetch(url);
+    if (page.ok || Date.now() > deadline) return page;
+    await page.body?.cancel();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }
 
 interface NodeSet {

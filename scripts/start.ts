@@ -4,6 +4,8 @@
  * Environment: `PORT` (default 1880; the next free one when it is taken), `HOST` (default 127.0.0.1),
  * `OPENAI_API_KEY` (a real model). `.redclaw/settings.js`, if somebody puts one there, is laid over the settings
  * below (adminAuth, httpAdminRoot ...). `--no-build` starts what is in `dist/`.
+ *
+ * The script in package.json is `exec node ...`: without `exec`, npm's shell stands between and does not pass signals on.
  */
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -18,6 +20,8 @@ const root = path.join(__dirname, "..");
 const userDir = path.join(root, ".redclaw");
 /** Stopping takes no longer than this, whatever a node is waiting for. */
 const STOP_WITHIN_MS = 2_500;
+/** Node-RED's number for the log level "error"; worse ones are lower. */
+const ERROR = 20;
 
 type App = ((request: unknown, response: unknown) => void) & { use(path: string, app: App): void };
 
@@ -90,16 +94,25 @@ async function main(): Promise<void> {
       `The editor is open to everybody who can reach ${host}:${port}. Set adminAuth in .redclaw/settings.js, or start without HOST.`,
     );
   }
+  const chatPage = web && `${base}${settings.httpNodeRoot}redclaw/web/${web.id}/`;
+  if (chatPage) await started(chatPage);
   console.log("Redclaw is running. Ctrl-C stops it.");
   console.log(
     `Editor:    ${base}${settings.httpAdminRoot}${taken ? `  (port ${taken} is taken by another program)` : ""}`,
   );
-  console.log(
-    web
-      ? `Chat page: ${base}${settings.httpNodeRoot}redclaw/web/${web.id}/`
-      : 'Chat page: none yet. Drag "web in" into a flow and deploy.',
-  );
+  console.log(`Chat page: ${chatPage ?? 'none yet. Drag "web in" into a flow and deploy.'}`);
   console.log(`Model:     ${await describeModel(flows)}`);
+}
+
+/** Node-RED starts the flows in the background: an address is only printed once it answers (or after 3 s). */
+async function started(url: string): Promise<void> {
+  const deadline = Date.now() + 3_000;
+  while (Date.now() < deadline) {
+    const answer = await fetch(url);
+    await answer.body?.cancel();
+    if (answer.status !== 404 && answer.status !== 503) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 /** Builds when `dist/` is missing or a source is newer than everything in it. */
@@ -168,7 +181,11 @@ function readSettings(): Settings {
     userDir,
     flowFile: "flows.json",
     credentialSecret: fs.readFileSync(path.join(userDir, "credential-secret"), "utf8").trim(),
-    logging: { console: { level: "warn", metrics: false, audit: false } },
+    lang: "en-US",
+    logging: {
+      console: { level: "off", metrics: false, audit: false },
+      redclaw: { level: "warn", handler: () => log },
+    },
     telemetry: { enabled: false, updateNotification: false },
     editorTheme: { tours: false, projects: { enabled: false } },
     ...(fs.existsSync(own) ? (require(own) as object) : {}),
@@ -176,6 +193,27 @@ function readSettings(): Settings {
   settings.httpAdminRoot = withSlashes(settings.httpAdminRoot);
   settings.httpNodeRoot = withSlashes(settings.httpNodeRoot);
   return settings;
+}
+
+/** Warnings that say only that this is a fresh user directory. */
+const usual = /^(Projects disabled|Encrypted credentials not found)/;
+
+function log({
+  level,
+  msg,
+  type,
+  name,
+}: {
+  level: number;
+  msg: unknown;
+  type?: string;
+  name?: string;
+}): void {
+  const text =
+    typeof msg === "object" && msg !== null && "message" in msg ? String(msg.message) : String(msg);
+  if (usual.test(text)) return;
+  const source = type ? `[${type}${name ? `: ${name}` : ""}] ` : "";
+  console.error(`${level <= ERROR ? "error" : "warning"}: ${source}${text}`);
 }
 
 function withSlashes(prefix: string): string {

@@ -2,7 +2,7 @@
  * What can go wrong with a model, as sentences with the next step. Nothing of the SDK's own errors is passed on:
  * servers like to repeat the key in them.
  */
-import { RedclawError } from "../errors";
+import { ChannelError, RedclawError } from "../errors";
 import { redact } from "../http/redact";
 import type { Provider } from "./providers";
 
@@ -130,39 +130,32 @@ function fromStatus(status: number, thrown: unknown, asked: Asked): ModelError {
   );
 }
 
+/** Faults of the network that have a better next step than "try again": their own sentence says it. */
+const plainFaults = [
+  "dns",
+  "tls",
+  "bad-request",
+  "private-address",
+  "too-large",
+  "too-many-redirects",
+  "redirect-downgrade",
+];
+
 function fromConnection(thrown: unknown, asked: Asked): ModelError {
   const host = hostOf(asked.baseUrl);
   const chain = causes(thrown);
-  const code = chain.map((cause) => read(cause, "code")).find((value) => typeof value === "string") as
-    | string
-    | undefined;
-  const names = chain.map((cause) => read(cause, "name"));
-  if (code === "private-address" || code === "too-large") {
-    const sentence = redact(
-      String(
-        read(
-          chain.find((cause) => read(cause, "code") === code),
-          "message",
-        ),
-      ),
-      asked.secrets,
-    );
-    return new ModelError(code === "too-large" ? "model-bad-answer" : "model-unreachable", sentence, {
-      short: code,
+  const fault = chain.find((cause) => cause instanceof ChannelError);
+  if (fault && plainFaults.includes(fault.code)) {
+    return new ModelError("model-unreachable", redact(fault.message, asked.secrets), {
+      short: fault.code === "dns" ? `no server named ${host}` : `no connection to ${host}`,
+      // A name that cannot be looked up just now may be there in a second.
+      retryable: fault.code === "dns",
     });
   }
-  if (names.includes("SyntaxError")) return badAnswer(asked);
-  if (code && /CERT|SELF_SIGNED|TLS|UNABLE_TO|ERR_SSL/i.test(code)) {
-    return new ModelError(
-      "model-unreachable",
-      `The certificate of ${host} is not valid (${code}). Check the base URL.`,
-      {
-        short: "certificate not valid",
-      },
-    );
-  }
+  if (fault?.code === "not-json" || chain.some((cause) => cause instanceof SyntaxError))
+    return badAnswer(asked);
   const next = asked.provider.start ?? "Check the base URL and the network.";
-  return new ModelError("model-unreachable", `No connection to ${host}${code ? ` (${code})` : ""}. ${next}`, {
+  return new ModelError("model-unreachable", `No connection to ${host}. ${next}`, {
     short: `no connection to ${host}`,
     retryable: true,
   });

@@ -75,7 +75,8 @@ class OpenModel implements Model {
       return "The built-in demo model answers. Set OPENAI_API_KEY, start Ollama, or choose a provider for a real one.";
     }
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
-    return `${providers[completion.provider].label} answered with ${completion.model} in ${seconds} s.`;
+    const { provider } = await this.#server();
+    return `${provider.label} answered with ${completion.model} in ${seconds} s.`;
   }
 
   async describe(): Promise<{ provider: ProviderName; label: string; sentence: string }> {
@@ -96,11 +97,13 @@ class OpenModel implements Model {
   async #server(): Promise<Place> {
     const { headers, fetch: given = fetch, env = process.env } = this.#settings;
     const chosen = (await this.#auto?.choose()) ?? this.#settings;
-    const { name, provider } = providerOf(chosen.provider);
+    const { name, provider: known } = providerOf(chosen.provider);
     const apiKey = chosen.apiKey?.trim() ?? "";
     const typed = name === "demo" ? "" : (chosen.baseUrl?.trim() ?? "");
     // The variable OPENAI_BASE_URL is taken to the letter, as OpenAI's own tools do.
-    const baseUrl = this.#auto ? typed || provider.baseUrl : toBaseUrl(typed, name) || provider.baseUrl;
+    const baseUrl = this.#auto ? typed || known.baseUrl : toBaseUrl(typed, name) || known.baseUrl;
+    // A server without a name of its own goes by its address.
+    const provider = name === "custom" && baseUrl ? { ...known, label: hostOf(baseUrl) } : known;
     const server = {
       name,
       provider,
@@ -124,13 +127,9 @@ class OpenModel implements Model {
     if (!baseUrl) {
       const example =
         name === "azure" ? "https://my-resource.openai.azure.com" : "http://192.168.1.20:8080/v1";
-      throw new ModelError(
-        "model-unreachable",
-        `${provider.label} needs a base URL. It looks like ${example}.`,
-        {
-          short: "base URL missing",
-        },
-      );
+      throw new ModelError("model-unreachable", `The model needs a base URL. It looks like ${example}.`, {
+        short: "base URL missing",
+      });
     }
     if (!/^https?:/i.test(baseUrl) || !URL.canParse(baseUrl)) {
       throw new ModelError(

@@ -1,9 +1,9 @@
 /** An account at work: opens its client, keeps it open, and tells everybody how it is. */
-import { type Limits, Limiter } from "../delivery/limiter";
+import { Limiter, type Limits } from "../delivery/limiter";
 import { backoff, sleep } from "../delivery/retry";
 import { asError, ChannelError, RedclawError } from "../errors";
 import type { Gateway } from "../gateway";
-import { type Http, createHttp } from "../http/client";
+import { createHttp, type Http } from "../http/client";
 import { openAttachment } from "../http/open";
 import { redact } from "../http/redact";
 import type { OutgoingAttachment } from "../message/types";
@@ -56,7 +56,12 @@ export class Account {
     this.limiter = new Limiter(settings.limits ?? definition.limits);
     const secrets = secretsOf(definition, settings);
     const clean = (write: (text: string) => void) => (text: string) => write(redact(text, secrets));
-    this.log = { debug: clean(log.debug), info: clean(log.info), warn: clean(log.warn), error: clean(log.error) };
+    this.log = {
+      debug: clean(log.debug),
+      info: clean(log.info),
+      warn: clean(log.warn),
+      error: clean(log.error),
+    };
     this.#http = accountHttp(settings);
   }
 
@@ -124,13 +129,18 @@ export class Account {
           this.refused(error);
           return;
         }
-        if (error instanceof RedclawError && !(error instanceof ChannelError && (error.retryable || error.fault === "interrupted"))) {
+        if (
+          error instanceof RedclawError &&
+          !(error instanceof ChannelError && (error.retryable || error.fault === "interrupted"))
+        ) {
           this.log.error(error.message);
           this.#setStatus({ state: "misconfigured", reason: error.message });
           return;
         }
         const inMs = (error instanceof ChannelError && error.retryAfterMs) || backoff(attempt);
-        this.log.warn(`${this.definition.label}: ${error.message} Trying again in ${Math.ceil(inMs / 1000)} s.`);
+        this.log.warn(
+          `${this.definition.label}: ${error.message} Trying again in ${Math.ceil(inMs / 1000)} s.`,
+        );
         this.#setStatus({ state: "reconnecting", inMs, reason: error.message });
         await sleep(inMs, this.signal).catch(() => undefined);
       }
@@ -186,7 +196,10 @@ export class Account {
   #notConnected(what: string): RedclawError {
     const { label } = this.definition;
     const reason = "reason" in this.#status ? ` ${this.#status.reason}` : "";
-    return new RedclawError("not-connected", `The ${label} account ${what}, so the message was not sent.${reason}`);
+    return new RedclawError(
+      "not-connected",
+      `The ${label} account ${what}, so the message was not sent.${reason}`,
+    );
   }
 
   /** Receives one raw update: events of it become durable, then go out on the wires. */
@@ -201,16 +214,24 @@ export class Account {
     try {
       const events = client.receive(update);
       // A reference finds its way back to the account that can resolve it.
-      for (const { attachments } of events) for (const file of attachments) file.ref = `${this.id}:${file.ref}`;
+      for (const { attachments } of events)
+        for (const file of attachments) file.ref = `${this.id}:${file.ref}`;
       return events;
     } catch (thrown) {
-      this.log.error(`${this.definition.label}: an update could not be read and was left out. ${asError(thrown).message}`);
+      this.log.error(
+        `${this.definition.label}: an update could not be read and was left out. ${asError(thrown).message}`,
+      );
       return [];
     }
   }
 
   /** Asks the platform who we are, with these settings; nothing is received or sent. */
-  static async test(gateway: Gateway, definition: ChannelDefinition, settings: AccountConfig, log: Log): Promise<Identity> {
+  static async test(
+    gateway: Gateway,
+    definition: ChannelDefinition,
+    settings: AccountConfig,
+    log: Log,
+  ): Promise<Identity> {
     const missing = missingCredential(definition, settings);
     if (missing) throw new RedclawError("credential-missing", missing);
     const account = new Account(gateway, definition, settings, log);
@@ -248,7 +269,8 @@ export class Account {
         if (!this.signal.aborted) this.#setStatus(status);
       },
       memory: {
-        get: async <T>(key: string) => (await (await this.#gateway.store()).get(space, key))?.value as T | undefined,
+        get: async <T>(key: string) =>
+          (await (await this.#gateway.store()).get(space, key))?.value as T | undefined,
         set: async (key, value) => {
           await (await this.#gateway.store()).commit([{ put: { space, key, value, at: Date.now() } }]);
         },
@@ -300,7 +322,8 @@ async function within(ms: number, work: Promise<unknown>): Promise<void> {
 
 /** HTTP that may reach the account's own server on the local network, and nothing else there. */
 function accountHttp(settings: AccountConfig): Http {
-  const own = settings.apiRoot && URL.canParse(settings.apiRoot) ? new URL(settings.apiRoot).hostname : undefined;
+  const own =
+    settings.apiRoot && URL.canParse(settings.apiRoot) ? new URL(settings.apiRoot).hostname : undefined;
   return createHttp({ allowPrivate: (hostname) => own !== undefined && hostname === own });
 }
 

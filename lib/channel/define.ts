@@ -243,10 +243,25 @@ export function defineChannel<D extends ChannelDefinition>(definition: D): D {
   if (!/^[a-z][a-z0-9-]*$/.test(definition.name)) {
     throw new TypeError(`defineChannel: name "${definition.name}" must be lower case a-z, 0-9 and "-".`);
   }
-  const reserved = ["id", "type", "name", "apiRoot", "limits", "onUnknown", "publicUrl", "wires", "users", "x", "y", "z"];
+  const reserved = [
+    "id",
+    "type",
+    "name",
+    "apiRoot",
+    "limits",
+    "onUnknown",
+    "publicUrl",
+    "wires",
+    "users",
+    "x",
+    "y",
+    "z",
+  ];
   for (const field of [...Object.keys(definition.credentials), ...Object.keys(definition.options)]) {
     if (reserved.includes(field) || field.length < 2) {
-      throw new TypeError(`defineChannel: ${definition.name} has a field "${field}", which Node-RED or Redclaw uses itself.`);
+      throw new TypeError(
+        `defineChannel: ${definition.name} has a field "${field}", which Node-RED or Redclaw uses itself.`,
+      );
     }
   }
   if (!(definition.capabilities.text.max > 0)) {

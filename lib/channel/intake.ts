@@ -64,7 +64,8 @@ function findAccount(gateway: Gateway, path: string): { account: Account; rest: 
 
 function servePage(account: Account, rest: string, request: IncomingMessage, response: ServerResponse): void {
   const { client } = account;
-  if (!client?.handle) return answer(response, 503, "The chat is just starting. Try again in a few seconds.", "3");
+  if (!client?.handle)
+    return answer(response, 503, "The chat is just starting. Try again in a few seconds.", "3");
   Promise.resolve()
     .then(() => client.handle?.(request, response, rest))
     .catch((error) => {
@@ -84,7 +85,8 @@ async function takeWebhook(
   if (!webhook) return;
   const from = request.socket.remoteAddress ?? "";
   if (tooManyFailures(failures, from)) return answer(response, 429, "Too many requests.", "60");
-  if (account.signal.aborted || !account.client) return answer(response, 503, "Not now. Try again later.", "5");
+  if (account.signal.aborted || !account.client)
+    return answer(response, 503, "Not now. Try again later.", "5");
   const body = await readBody(request);
   if (typeof body === "number") return answer(response, body, body === 413 ? "Too large." : "Too slow.");
   const url = new URL(request.url ?? "/", "http://localhost");

@@ -21,7 +21,9 @@ export function accountConfig(
   return {
     id: String(config["id"]),
     name: String(config["name"] || definition.label),
-    credentials: Object.fromEntries(Object.entries(credentials).map(([field, value]) => [field, value?.trim()])),
+    credentials: Object.fromEntries(
+      Object.entries(credentials).map(([field, value]) => [field, value?.trim()]),
+    ),
     options,
     onUnknown: config["onUnknown"] === "resend" ? "resend" : "hold",
     ...(apiRoot ? { apiRoot } : {}),

@@ -59,8 +59,8 @@ export function createHttp(options: HttpOptions = {}, lookup?: LookupFunction): 
     };
 
     async function fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
-      const asked = await toQuestion(input, init);
       if (closed) throw clientClosed(false);
+      const asked = await toQuestion(input, init);
       const { origin } = asked.url;
       const stop = new Stop(
         asked.signal,

@@ -35,7 +35,7 @@ const TLS: Record<string, string> = {
 export function toFault(error: unknown, { origin, left }: Circumstances): RedclawError {
   if (error instanceof RedclawError) return error;
   const code = codeOf(error);
-  const host = origin.replace(/^\w+:\/\//, "");
+  const host = hostOf(origin);
   const fault = left ? "interrupted" : "unreachable";
   const make = (name: string, sentence: string): ChannelError =>
     new ChannelError(fault, sentence, { code: name, cause: error });
@@ -105,7 +105,7 @@ export function toFault(error: unknown, { origin, left }: Circumstances): Redcla
 
 /** The server took longer than we wait. */
 export function timedOut({ origin, left }: Circumstances): ChannelError {
-  const host = origin.replace(/^\w+:\/\//, "");
+  const host = hostOf(origin);
   return left
     ? new ChannelError(
         "interrupted",
@@ -132,7 +132,7 @@ export function clientClosed(left: boolean): ChannelError {
 
 /** The answer is larger than we take. */
 export function tooLarge(origin: string, maxBytes: number): ChannelError {
-  const host = origin.replace(/^\w+:\/\//, "");
+  const host = hostOf(origin);
   return new ChannelError(
     "refused",
     `The answer of ${host} is larger than ${megabytes(maxBytes)}, so it was not read.`,
@@ -141,7 +141,7 @@ export function tooLarge(origin: string, maxBytes: number): ChannelError {
 }
 
 /** The guard said no. */
-export function privateAddress(host: string): ChannelError {
+function privateAddress(host: string): ChannelError {
   return new ChannelError(
     "refused",
     `${host} is an address inside a private network, which a message may not reach. Use a public address.`,
@@ -152,6 +152,10 @@ export function privateAddress(host: string): ChannelError {
 /** `12 MB`, `900 bytes`: for sentences. */
 export function megabytes(bytes: number): string {
   return bytes >= 1024 * 1024 ? `${Math.round(bytes / 104857.6) / 10} MB` : `${bytes} bytes`;
+}
+
+function hostOf(origin: string): string {
+  return origin.replace(/^\w+:\/\//, "");
 }
 
 /** Of several addresses tried, the first failure speaks for all. */

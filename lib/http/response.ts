@@ -144,7 +144,11 @@ class FetchedResponse {
 }
 
 /** Takes nothing from the network before somebody reads. */
-function streamOf(next: Next, cancel: () => void, onUse?: () => void): ReadableStream<Uint8Array<ArrayBuffer>> {
+function streamOf(
+  next: Next,
+  cancel: () => void,
+  onUse?: () => void,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
   return new ReadableStream(
     {
       async pull(controller) {

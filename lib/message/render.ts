@@ -38,7 +38,10 @@ export function render(document: Document, dialect: Dialect, limit: Limit): Rend
   const writer = dialects[dialect];
   if (writer.takesMarkdown && document.source !== undefined)
     return renderSource(document, document.source, limit);
-  return split(layout(document.blocks, writer.shape), limit, writer).map((part) => rendered(part, limit));
+  const parts = renderBlocks(document.blocks, writer, limit);
+  // Markup around nothing (an empty code block, a definition) is text after all.
+  if (parts.length > 0 || !document.source?.trim()) return parts;
+  return renderBlocks(plainDocument(document.source).blocks, writer, limit);
 }
 
 /** The text when it fits one message as it is, else undefined. */
@@ -46,10 +49,11 @@ export function renderOne(document: Document, dialect: Dialect, limit: Limit): R
   const writer = dialects[dialect];
   if (writer.takesMarkdown && document.source !== undefined) {
     const source = document.source.trim();
-    return measure(source, limit.unit) <= limit.max ? { text: source, plain: plainOf(document) } : undefined;
+    if (source === "" || measure(source, limit.unit) > limit.max) return undefined;
+    return { text: source, plain: plainOf(document) || source };
   }
   const part = fitsWhole(layout(document.blocks, writer.shape), limit, writer);
-  return part && rendered(part, limit);
+  return part && part.flow.text.trim() !== "" ? rendered(part, limit) : undefined;
 }
 
 /** The readable text of a document. */
@@ -79,7 +83,7 @@ function withAddresses({ text, marks }: WrittenPart["flow"]): string {
 /** Markdown goes out as its author wrote it; only a block that is longer than a message is written anew. */
 function renderSource(document: Document, source: string, limit: Limit): RenderedText[] {
   const whole = renderOne(document, "markdown", limit);
-  if (whole) return whole.text === "" ? [] : [whole];
+  if (whole) return [whole];
   const { lines } = document;
   if (!lines || lines.length !== document.blocks.length)
     return renderBlocks(document.blocks, markdown, limit);
@@ -87,7 +91,7 @@ function renderSource(document: Document, source: string, limit: Limit): Rendere
   let group: Block[] = [];
   let text = "";
   const flush = (): void => {
-    if (group.length > 0) out.push({ text, plain: plainOf({ blocks: group }) });
+    if (group.length > 0) out.push({ text, plain: plainOf({ blocks: group }) || text });
     group = [];
     text = "";
   };

@@ -34,8 +34,8 @@ export interface Document {
   lines?: number[];
 }
 
-/** Longest text that is read as Markdown, in UTF-16 units (1 MiB). A longer one is shown as it is written. */
-const MAX_LENGTH = 1_048_576;
+/** Longest text that is read as Markdown, in UTF-16 units: a few 100 ms. A longer one is shown as it is written. */
+const MAX_LENGTH = 300_000;
 /** Signs in one paragraph that may open something. More is no text but an attack on the parser (quadratic time). */
 const MAX_SIGNS = 2_000;
 /** Quotes and lists inside each other. The parser drops what is deeper, so such a text is shown as written. */
@@ -67,6 +67,8 @@ export function parseMarkdown(markdown: string, links = false): Document {
   const tokens = parser(links).parse(source, env);
   if (tokens.some((token) => token.level >= MAX_NESTING - 1)) return { ...plainDocument(source), source };
   const blocks = readBlocks({ tokens, at: 0 });
+  // Nothing but definitions: no document, but somebody wrote it to be read.
+  if (blocks.length === 0) return { ...plainDocument(source.trim()), source };
   if (env.references) return { blocks, source };
   return { blocks, source, lines: topLines(tokens) };
 }

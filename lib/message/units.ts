@@ -79,7 +79,7 @@ export function graphemeEdge(text: string, index: number, from: number): number 
 }
 
 /** True when a cut at `index` would leave half a character on each side. */
-export function splitsPair(text: string, index: number): boolean {
+function splitsPair(text: string, index: number): boolean {
   return (text.charCodeAt(index - 1) & 0xfc00) === 0xd800 && (text.charCodeAt(index) & 0xfc00) === 0xdc00;
 }
 

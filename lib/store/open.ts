@@ -1,6 +1,7 @@
 /** Opens the store that the gateway was told to use. */
 import { RedclawError } from "../errors";
 import { memoryStore } from "./memory";
+import { sqliteStore } from "./sqlite";
 import type { Store } from "./store";
 
 export interface StoreChoice {
@@ -27,6 +28,5 @@ export async function openStore(choice: StoreChoice): Promise<Store> {
       "The database needs a file. Set its path in the Redclaw gateway node.",
     );
   }
-  const { sqliteStore } = await import("./sqlite.js");
   return sqliteStore({ path: choice.path });
 }

@@ -82,8 +82,7 @@ class SqliteStore implements Store {
     this.#open();
     const steps = toSteps(writes);
     // With the ballast gone, what is left of the disk is for finishing what is under way, not for new work.
-    if (this.#full && steps.some((step) => step.do === "insert") && !this.#roomAgain())
-      throw this.#fullError();
+    if (this.#full && addsWork(steps) && !this.#roomAgain()) throw this.#fullError();
     return new Promise((resolve, reject) => {
       this.#queue.push({ steps, resolve, reject });
       this.#writing ??= this.#write();
@@ -166,8 +165,13 @@ class SqliteStore implements Store {
         // A lock that lasted too long fails everybody who waited for it, not one group after the other.
         const failed = this.#queue.splice(0, isLocked(error) ? this.#queue.length : group.length);
         lockedSince = undefined;
+        const wasFull = this.#full;
         const reason = this.#failed(error);
-        for (const waiting of failed) waiting.reject(reason);
+        for (const waiting of failed.reverse()) {
+          // The ballast has just made room for what is under way: a receipt must not be lost to a full disk.
+          if (this.#full && !wasFull && !addsWork(waiting.steps)) this.#queue.unshift(waiting);
+          else waiting.reject(reason);
+        }
       }
       if (this.#queue.length > 0) await nextTurn();
     }
@@ -247,6 +251,11 @@ class SqliteStore implements Store {
   #fullError(): RedclawError {
     return storeError({ errcode: SQLITE.full }, this.#path);
   }
+}
+
+/** An insert is new work; everything else records what is under way. */
+function addsWork(steps: Step[]): boolean {
+  return steps.some((step) => step.do === "insert");
 }
 
 function settle(waiting: Waiting, outcome: Outcome): void {

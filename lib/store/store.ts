@@ -55,7 +55,7 @@ export interface Store {
   readonly kind: "memory" | "sqlite" | "postgres";
   /** True when rows outlive the process. */
   readonly durable: boolean;
-  /** Sentences the user should see, for example that a damaged database was set aside. May grow while open. */
+  /** Sentences the user should see, for example that a damaged database was set aside. */
   readonly notices: readonly string[];
   /** Applies all or none. Answers per write: did it change anything (`insert` of a known key: false)? */
   commit(writes: readonly Write[]): Promise<boolean[]>;

@@ -16,11 +16,15 @@ let current: { editor: CodeEditor; untouched: string } | undefined;
 /** `oneditprepare`. */
 function open(node: EditorNode): void {
   Redclaw.openForm(node);
-  const { createEditor } = RED.editor as unknown as { createEditor(options: object): CodeEditor };
+  const { createEditor } = (RED as unknown as { editor: { createEditor(options: object): CodeEditor } })
+    .editor;
   const editor = createEditor({
     id: "node-input-instructions-editor",
     mode: "ace/mode/markdown",
     value: String(field().val() ?? ""),
+    // Prose, no code: long lines are shown whole.
+    wordWrap: "on",
+    minimap: { enabled: false },
   });
   current = { editor, untouched: editor.getValue() };
   document

@@ -24,15 +24,17 @@ export function showAddress({ element }: Form, channel: string, id: string): voi
     input.value = accountAddress(channel, id) + (open ? "/" : "");
     if (open) open.href = input.value;
     input.addEventListener("focus", () => input.select());
-    const label = copy.textContent;
     copy.addEventListener("click", () => {
+      const label = copy.textContent;
       input.select();
       // The clipboard API is missing on plain http; then the old command does it.
       const copied = navigator.clipboard ? navigator.clipboard.writeText(input.value) : Promise.reject();
       copied.catch(() => document.execCommand("copy"));
       copy.textContent = word("form.copied");
+      copy.disabled = true;
       setTimeout(() => {
         copy.textContent = label;
+        copy.disabled = false;
       }, 2000);
     });
   }

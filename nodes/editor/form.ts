@@ -47,9 +47,11 @@ function fillDefaults(node: EditorNode, prefix: string): void {
   }
 }
 
+/** Hints are Markdown. Node-RED fills texts in after `oneditprepare`, and as plain text: here they are filled in before. */
 function showHints(element: HTMLElement): void {
-  for (const hint of element.querySelectorAll<HTMLElement>(".redclaw-hint")) {
-    hint.innerHTML = RED.utils.renderMarkdown(hint.textContent ?? "");
+  for (const hint of element.querySelectorAll<HTMLElement>(".redclaw-hint[data-i18n]")) {
+    hint.innerHTML = RED.utils.renderMarkdown(RED._(hint.dataset["i18n"] ?? ""));
+    delete hint.dataset["i18n"];
     for (const link of hint.querySelectorAll("a")) {
       link.target = "_blank";
       link.rel = "noopener";

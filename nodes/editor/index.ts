@@ -14,6 +14,18 @@ function openAccount(node: EditorNode, { channel }: { channel: string }): Form {
   return form;
 }
 
+/** `onadd` of an in- or out-node: where there is only one account, it is the one that is meant. */
+function takeOnlyAccount(node: EditorNode): void {
+  if (node["account"]) return;
+  const accounts: string[] = [];
+  const type = node._def.defaults["account"]?.type;
+  RED.nodes.eachConfig((config) => {
+    if (config.type === type && !config.d && (!config["z"] || config["z"] === node["z"]))
+      accounts.push(config.id);
+  });
+  if (accounts.length === 1) node["account"] = accounts[0];
+}
+
 /** `oneditprepare` of an in-node. */
 function openIn(node: EditorNode): void {
   const form = openForm(node);
@@ -49,6 +61,7 @@ window.Redclaw = {
   openAccount,
   openIn,
   saveIn,
+  takeOnlyAccount,
   openOut,
   wireTest,
   checkField,

@@ -8,7 +8,7 @@ export interface EditorNode {
   d?: boolean;
   _def: {
     category: string;
-    defaults: Record<string, { value: unknown }>;
+    defaults: Record<string, { value: unknown; type?: string }>;
     credentials?: Record<string, { type: string }>;
   };
   _(key: string, values?: Record<string, unknown>): string;
@@ -58,10 +58,12 @@ declare global {
   }
   const RED: {
     _(key: string, values?: Record<string, unknown>): string;
-    nodes: { node(id: string): EditorNode | null; eachConfig(visit: (node: EditorNode) => unknown): void };
+    nodes: {
+      node(id: string): EditorNode | null;
+      eachConfig(visit: (node: EditorNode) => unknown): void;
+    };
     settings: { httpNodeRoot?: string | false };
     utils: { renderMarkdown(markdown: string): string };
-    editor: { validateNode(node: EditorNode): boolean };
   };
   const $: { (selector: string | Element): Query; ajax(call: Ajax): AjaxCall };
 }

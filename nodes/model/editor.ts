@@ -43,6 +43,8 @@ function open(node: EditorNode): void {
         element.dispatchEvent(new Event("change", { bubbles: true }));
       }
       before = provider;
+      // What was found out about the other one.
+      form.element.querySelector(".redclaw-result")?.replaceChildren();
     }
     show(form, node);
   });

@@ -20,7 +20,7 @@ export async function takePictures(folder: string): Promise<string[]> {
     const page = await chatted(browser, `${nodeRed.url}/redclaw/web/start-here/`);
     await page.screenshot({ path: chat });
     const editor = await openEditor(browser, nodeRed.url);
-    await editor.screenshot({ path: flow, clip: { x: 0, y: 0, width: 1000, height: 420 } });
+    await editor.screenshot({ path: flow, clip: { x: 216, y: 0, width: 745, height: 290 } });
     return [flow, chat];
   } finally {
     await browser.close();
@@ -52,7 +52,6 @@ async function openEditor(browser: Browser, url: string): Promise<Page> {
   await page.goto(url);
   await page.waitForSelector(".red-ui-flow-node", { timeout: 30_000 });
   await page.waitForSelector('.red-ui-palette-node[data-palette-type="redclaw-reply"]');
-  await page.locator("#red-ui-palette-search input").first().fill("redclaw");
   await page.waitForTimeout(1_500);
   return page;
 }

@@ -6,6 +6,7 @@ import { listModels, testModel } from "../../lib/ai/form";
 import { openModel } from "../../lib/ai/model";
 import { providers } from "../../lib/ai/providers";
 import type { ChatMessage, ModelSettings } from "../../lib/ai/types";
+import { createHttp } from "../../lib/http/client";
 import { OpenAIServer, type Step } from "../platforms/openai";
 
 const KEY = "sk-very-secret-0123456789";
@@ -295,6 +296,34 @@ describe("model", () => {
     assert.equal(error.short, "no connection to 127.0.0.1:9");
   });
 
+  it("goes through the pack's own HTTP client, which reaches the local network and says what is wrong", async () => {
+    const http = createHttp({ allowPrivate: true });
+    try {
+      assert.equal((await open({ fetch: http.fetch }).complete(hello)).text, "echo: hello");
+      for (const raw of ["not json", "<html>Welcome</html>", "{}", ""]) {
+        assert.equal((await failure([{ raw }], { fetch: http.fetch })).code, "model-bad-answer", raw);
+      }
+      const stalled = await failure([{ stall: "body" }], { fetch: http.fetch, timeoutMs: 200 });
+      assert.equal(stalled.code, "model-timeout");
+      const cut = await failure([{ cut: "body" }, { cut: "headers" }, { cut: "body" }], {
+        fetch: http.fetch,
+      });
+      assert.match(cut.message, /^No connection to 127/);
+      const { fetch } = http;
+      const refused = await failure([], {
+        fetch,
+        provider: "lmstudio",
+        baseUrl: "http://127.0.0.1:9",
+        timeoutMs: 300,
+      });
+      assert.match(refused.message, /No connection to 127.0.0.1:9. Is LM Studio's server running\?/);
+      const unknown = await failure([], { fetch, baseUrl: "http://no-such-host.invalid/v1", timeoutMs: 300 });
+      assert.match(unknown.message, /There is no server named no-such-host.invalid|did not answer/);
+    } finally {
+      await http.close();
+    }
+  });
+
   it("ends in time when the server stalls, before or in the body", async () => {
     for (const stall of ["headers", "body"] as const) {
       const start = Date.now();
@@ -328,7 +357,7 @@ describe("model", () => {
   it("asks for what is missing: key, base URL, an address", async () => {
     const missing: [ModelSettings, RegExp][] = [
       [{ provider: "groq", apiKey: "" }, /Groq needs a key. Get one at https:\/\/console.groq.com\/keys/],
-      [{ provider: "custom", baseUrl: "" }, /needs a base URL. It looks like/],
+      [{ provider: "custom", baseUrl: "" }, /The model needs a base URL. It looks like/],
       [{ provider: "custom", baseUrl: "my server" }, /is not an address/],
       [{ provider: "azure", baseUrl: "" }, /my-resource.openai.azure.com/],
     ];

@@ -1,5 +1,6 @@
 /** The `ai` and `model` nodes in Node-RED's test helper. */
 import assert from "node:assert/strict";
+import { createRequire } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
 import helper from "node-red-node-test-helper";
 import type { ChatContext, MessageEvent } from "../../lib/message/types";
@@ -9,7 +10,8 @@ import modelNode from "../../nodes/model";
 import type { FlowMessage, NodeRed, RedNode } from "../../nodes/red";
 import { OpenAIServer } from "../platforms/openai";
 
-const catchNode = require("@node-red/nodes/core/common/25-catch.js");
+/** Node-RED's own Catch: the helper brings none. */
+const catchNode = createRequire(require.resolve("node-red"))("@node-red/nodes/core/common/25-catch.js");
 
 helper.init(require.resolve("node-red"));
 

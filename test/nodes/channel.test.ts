@@ -8,7 +8,7 @@ const account = { id: "acc", type: "redclaw-scripted", name: "test", z: "" };
 const inNode = { id: "in", type: "redclaw-scripted-in", account: "acc", wires: [["seen"]] };
 const out = { id: "out", type: "redclaw-scripted-out", account: "acc", to: "", toType: "chat", wires: [["seen"]] };
 const reply = { id: "reply", type: "redclaw-reply", wires: [["seen"]] };
-const caught = { id: "catch", type: "catch", scope: null, wires: [["errors"]] };
+const caught = { id: "caught", type: "catch", scope: null, wires: [["errors"]] };
 const seen = { id: "seen", type: "helper" };
 const errors = { id: "errors", type: "helper" };
 

@@ -29,7 +29,8 @@ export async function loadFlow(flow: object[], credentials: object = { acc: { to
   };
   const tab = { id: "tab", type: "tab", label: "Test" };
   const config = flow.map((node) => ({ z: "tab", ...node }));
-  await helper.load([register, replyNode, gatewayNode] as never, [tab, ...config] as never, credentials as never);
+  const catchNode = require("@node-red/nodes/core/common/25-catch.js");
+  await helper.load([register, replyNode, gatewayNode, catchNode] as never, [tab, ...config] as never, credentials as never);
   return {
     channel,
     node: (id) => helper.getNode(id) as never,

@@ -1,4 +1,6 @@
 /** The web channel on a real HTTP server, and a visitor who speaks its protocol. */
+
+import { mkdtempSync, rmSync } from "node:fs";
 import {
   createServer,
   type IncomingMessage,
@@ -7,10 +9,26 @@ import {
   type ServerResponse,
 } from "node:http";
 import type { AddressInfo } from "node:net";
+import os from "node:os";
+import path from "node:path";
 import type { AccountSettings, Client } from "../../lib/channel/define";
 import definition from "../../nodes/channels/web/channel";
 import { openWeb, type WebOptions } from "../../nodes/channels/web/client";
+import { buildWebPage } from "../../scripts/build-web-page";
 import { type TestContext, testContext } from "../channels/context";
+
+let built: Promise<string> | undefined;
+
+/** Folder with the page built from the sources, once per run. */
+export function builtPage(): Promise<string> {
+  built ??= (async () => {
+    const folder = mkdtempSync(path.join(os.tmpdir(), "redclaw-test-page-"));
+    process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+    await buildWebPage(folder);
+    return folder;
+  })();
+  return built;
+}
 
 export interface WebSite {
   ctx: TestContext;
@@ -42,7 +60,7 @@ export async function serveWeb({
   ...options
 }: SiteSettings = {}): Promise<WebSite> {
   const ctx = testContext(definition, settings, kept);
-  const client = await openWeb(ctx, options);
+  const client = await openWeb(ctx, { pageFolder: await builtPage(), ...options });
   const place = `${root}${ctx.path}`;
   const handle = (request: IncomingMessage, response: ServerResponse) => {
     const url = (request as { originalUrl?: string }).originalUrl ?? request.url ?? "/";

@@ -268,6 +268,23 @@ describe("sqlite store file", () => {
       await again.close();
     });
 
+    it("does not fail the recording of a receipt at the moment when the disk becomes full", async () => {
+      mount("14m");
+      const ballastBytes = 8 * 1024 * 1024;
+      const store = await sqliteStore({ path, ballastBytes });
+      await until(() => existsSync(`${path}.ballast`) && statSync(`${path}.ballast`).size === ballastBytes);
+      await store.commit([put("sending")]);
+      const more = Array.from({ length: 450 }, (_, i) => store.commit([{ insert: row(`k${i}`, block) }]));
+      const receipt = store.commit([{ update: { space: "s", key: "sending", state: "sent" } }]);
+      const results = await Promise.allSettled(more);
+      assert.ok(
+        results.every((result) => result.status === "rejected" && result.reason.code === "store-full"),
+      );
+      assert.deepEqual(await receipt, [true]);
+      assert.equal((await store.get("s", "sending"))?.state, "sent");
+      await store.close();
+    });
+
     it("gives its ballast back, so that what is under way can still be recorded while new work is refused", async () => {
       mount("14m");
       const ballastBytes = 8 * 1024 * 1024;
@@ -297,9 +314,13 @@ function runNode(args: string[]): { stdout: string; stderr: string } {
 
 /** Lets a child write until `ms` after its first row, kills it, and answers the rows it had confirmed. */
 async function writeAndKill(path: string, round: string, ms: number): Promise<string[]> {
-  const child = spawn(process.execPath, ["--require", "tsx/cjs", join(__dirname, "writer.ts"), path, round], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child = spawn(
+    process.execPath,
+    ["--require", "tsx/cjs", require.resolve("./writer.ts"), path, round],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
   let said = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     if (said === "") setTimeout(() => child.kill("SIGKILL"), ms);

@@ -60,6 +60,19 @@ describe("sqlite store", () => {
 });
 
 describe("openStore", () => {
+  it("opens a database whose rows are there again at the next start", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "redclaw-open-"));
+    const path = join(folder, "data", "redclaw.db");
+    for (const start of [1, 2]) {
+      const store = await openStore({ kind: "sqlite", path });
+      assert.deepEqual([store.kind, store.durable], ["sqlite", true]);
+      await store.commit([{ put: { space: "starts", key: String(start), value: start, at: start } }]);
+      assert.equal(await store.count({ space: "starts" }), start);
+      await store.close();
+    }
+    rmSync(folder, { recursive: true });
+  });
+
   it("opens memory, and refuses what it does not know with a sentence", async () => {
     const store = await openStore({ kind: "memory" });
     assert.equal(store.durable, false);

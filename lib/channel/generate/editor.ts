@@ -103,7 +103,8 @@ function accountDefault(definition: ChannelDefinition): string {
 function common(side: "in" | "out"): string {
   return `  paletteLabel: function () { return this._("label.${side}"); },
   label: function () { return this.name || this._("label.${side}"); },
-  labelStyle: function () { return this.name ? "node_label_italic" : ""; },`;
+  labelStyle: function () { return this.name ? "node_label_italic" : ""; },
+  onadd: function () { Redclaw.takeOnlyAccount(this); },`;
 }
 
 /** The validator of a field: its sentences stand in the channel's catalog. */

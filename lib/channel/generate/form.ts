@@ -7,29 +7,32 @@ const CONFIG = "node-config-input-";
 /** The account: required fields, the choice of transport, *Test connection*, and the rest below the fold. */
 export function accountForm(definition: ChannelDefinition): string {
   const fields = fieldsOf(definition);
-  const rows = (advanced: boolean) =>
-    fields.filter((field) => field.advanced === advanced).map((field) => fieldRow(field, definition));
   const webhook = webhookWhen(definition);
-  // Stands right below the choice that makes it count.
-  const address = webhook === undefined ? "" : addressRow("webhook", webhook === true ? undefined : webhook);
-  const addressBelowFold =
-    typeof webhook === "object" && fields.some((field) => field.name === webhook.option && field.advanced);
-  const page = definition.pages ? addressRow("page") : "";
-  const parts = [
-    page,
+  // The address stands right below the choice that makes it count, and the fields that go with it.
+  const choice = typeof webhook === "object" ? webhook.option : undefined;
+  const lastOfChoice = fields.findLast(
+    (field) => choice && (field.name === choice || choice in (field.spec.when ?? {})),
+  );
+  const rows = (advanced: boolean) =>
+    fields
+      .filter((field) => field.advanced === advanced)
+      .flatMap((field) => [
+        fieldRow(field, definition),
+        typeof webhook === "object" && field === lastOfChoice ? addressRow("webhook", webhook) : "",
+      ]);
+  return template(`redclaw-${definition.name}`, [
+    definition.pages ? addressRow("page") : "",
     ...rows(false),
-    addressBelowFold ? "" : address,
+    webhook === true ? addressRow("webhook") : "",
     definition.pages ? "" : testRow(),
     `<details class="redclaw-more">\n<summary data-i18n="${SHARED}form.advanced"></summary>`,
     ...rows(true),
-    addressBelowFold ? address : "",
     textRow(`${CONFIG}name`, "name"),
     definition.pages ? "" : textRow(`${CONFIG}apiRoot`, "apiRoot", definition.apiRoot),
     textRow(`${CONFIG}limits`, "limits", limitsExample(definition)),
     definition.capabilities.idempotency === "none" ? onUnknownRow() : "",
     "</details>",
-  ];
-  return template(`redclaw-${definition.name}`, parts);
+  ]);
 }
 
 export function inForm(definition: ChannelDefinition): string {
@@ -39,7 +42,7 @@ export function inForm(definition: ChannelDefinition): string {
   );
   return template(`redclaw-${definition.name}-in`, [
     accountRow(),
-    textRow("node-input-name", "name"),
+    nameRow("in"),
     `<details class="redclaw-more">\n<summary data-i18n="${SHARED}form.filters"></summary>`,
     `<fieldset class="form-row redclaw-row">
 <legend data-i18n="${SHARED}form.kinds.label"></legend>
@@ -64,7 +67,7 @@ export function outForm(definition: ChannelDefinition): string {
       (attributes) =>
         `<input type="text" style="width:100%" ${attributes}>\n<input type="hidden" id="node-input-toType">`,
     ),
-    textRow("node-input-name", "name"),
+    nameRow("out"),
   ]);
 }
 
@@ -103,6 +106,14 @@ function textRow(id: string, key: string, placeholder?: string): string {
   return row(id, `${SHARED}form.${key}`, (attributes) => `<input type="text" ${attributes}>`, {
     placeholder,
   });
+}
+
+function nameRow(side: "in" | "out"): string {
+  const id = "node-input-name";
+  return `<div class="form-row redclaw-row">
+<label for="${id}" data-i18n="${SHARED}form.name.label"></label>
+<input type="text" id="${id}" data-i18n="[placeholder]label.${side}">
+</div>`;
 }
 
 function accountRow(): string {

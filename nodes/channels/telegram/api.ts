@@ -18,7 +18,7 @@ export class BotApi {
   readonly #secrets: readonly string[];
   readonly #signal?: AbortSignal;
 
-  /** `signal` ends every call; `secrets` never stand in an error. */
+  /** `signal` ends every call that has none of its own; `secrets` never stand in an error. */
   constructor(options: {
     token: string;
     apiRoot: string;
@@ -42,19 +42,19 @@ export class BotApi {
     const limit = new AbortController();
     const end = () => limit.abort();
     const timer = setTimeout(end, options.withinMs);
-    const signals = [this.#signal, options.signal].filter((signal) => signal !== undefined);
-    for (const signal of signals) signal.addEventListener("abort", end, { once: true });
+    // A call with a signal of its own (a message on its way) may finish while the account closes.
+    const signal = options.signal ?? this.#signal;
+    const signals = signal ? [signal] : [];
+    for (const one of signals) one.addEventListener("abort", end, { once: true });
     try {
       if (signals.some(({ aborted }) => aborted)) {
         throw new ChannelError("unreachable", "The account is closing, so nothing was sent to Telegram.", {
           code: "closing",
         });
       }
-      const call = this.#api.raw[method] as unknown as (
-        args: object,
-        signal: AbortSignal,
-      ) => Promise<Result<M>>;
-      return await call(args, limit.signal);
+      // grammY's getMe takes no arguments, only the signal.
+      const call = this.#api.raw[method] as unknown as (...args: unknown[]) => Promise<Result<M>>;
+      return await (method === "getMe" ? call(limit.signal) : call(args, limit.signal));
     } catch (error) {
       if (error instanceof GrammyError) throw faultOfAnswer(error, this.#secrets);
       if (limit.signal.aborted) {
@@ -69,7 +69,7 @@ export class BotApi {
       throw faultOfNetwork(error instanceof HttpError ? error.error : error, this.#secrets);
     } finally {
       clearTimeout(timer);
-      for (const signal of signals) signal.removeEventListener("abort", end);
+      for (const one of signals) one.removeEventListener("abort", end);
     }
   }
 }

@@ -50,17 +50,18 @@ export class ConversationView {
       el("span", { class: "sr" }, words.writing),
       el("div", { class: "bubble dots", "aria-hidden": "true" }, el("i"), el("i"), el("i")),
     );
+    let top = 0;
     this.#log.addEventListener("scroll", () => {
-      this.#atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < NEAR_END_PX;
-      if (this.#atEnd) this.#newer.hidden = true;
+      const { scrollTop, scrollHeight, clientHeight } = this.#log;
+      if (scrollHeight - scrollTop - clientHeight < NEAR_END_PX) {
+        this.#atEnd = true;
+        this.#newer.hidden = true;
+      } else if (scrollTop < top) this.#atEnd = false; // only a person scrolls up
+      top = scrollTop;
     });
     // Pictures that load later, and a keyboard that opens, must not push the newest out of sight.
     new ResizeObserver(() => this.#follow()).observe(this.#log);
     this.#log.addEventListener("load", () => this.#follow(), true);
-  }
-
-  get ready(): boolean {
-    return this.#ready;
   }
 
   welcome({ greeting, suggestions }: Hello): void {
@@ -103,7 +104,7 @@ export class ConversationView {
     if (known) this.#replace(shown);
     this.#arrange();
     if (!known) this.#arrived(view.from === "visitor");
-    return !known && view.from === "bot" && this.#ready;
+    return !known && view.from === "bot";
   }
 
   /** Shows how sending goes. */

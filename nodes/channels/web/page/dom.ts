@@ -25,6 +25,25 @@ export function randomName(): string {
     .join("");
 }
 
+/** What is kept while the page is open, where the browser allows nothing more. */
+const here = new Map<string, string>();
+let elsewhere: ((name: string, value: string | undefined) => void) | undefined;
+
+/** True in a frame whose browser gives foreign frames no storage. */
+export function storageDenied(): boolean {
+  try {
+    return window.localStorage === null;
+  } catch {
+    return true;
+  }
+}
+
+/** Keeps things with somebody else: the widget around us. `kept` is what it has from an earlier page. */
+export function keepElsewhere(kept: Record<string, string>, keep: typeof elsewhere): void {
+  for (const [name, value] of Object.entries(kept)) here.set(`localStorage:${name}`, value);
+  elsewhere = keep;
+}
+
 /** Small things that survive a reload; a browser that forbids it keeps them until then. */
 export function keeper(area: "localStorage" | "sessionStorage"): {
   get(name: string): string | undefined;
@@ -32,23 +51,22 @@ export function keeper(area: "localStorage" | "sessionStorage"): {
 } {
   // Several accounts may live on one server: each keeps its things under its own address.
   const prefix = `redclaw:${location.pathname}:`;
-  const here = new Map<string, string>();
   return {
     get(name) {
       try {
-        return window[area].getItem(prefix + name) ?? here.get(name);
+        return window[area].getItem(prefix + name) ?? undefined;
       } catch {
-        return here.get(name);
+        return here.get(`${area}:${name}`);
       }
     },
     set(name, value) {
-      if (value === undefined) here.delete(name);
-      else here.set(name, value);
+      if (value === undefined) here.delete(`${area}:${name}`);
+      else here.set(`${area}:${name}`, value);
       try {
         if (value === undefined) window[area].removeItem(prefix + name);
         else window[area].setItem(prefix + name, value);
       } catch {
-        // Forbidden or full: it is kept until the page closes.
+        if (area === "localStorage") elsewhere?.(name, value);
       }
     },
   };

@@ -1,22 +1,34 @@
 /** Inside the widget: tells the site around it how many messages are unread, and asks it to close. */
-type Word = "ready" | "close" | "unread";
+import { keepElsewhere, storageDenied } from "./dom";
+
+/** Without an answer for this long, whoever is around us is not our widget. */
+const ANSWER_WITHIN_MS = 1_500;
 
 export const embedded = window.parent !== window && new URLSearchParams(location.search).has("embed");
 
 let around: string | undefined;
-let open = true;
+/** Unknown until the widget says so. */
+let open = false;
 
-/** `opened` is called when the visitor opens the widget. */
-export function meetWidget(opened: () => void): void {
-  if (!embedded) return;
+/** Resolves when the widget has answered. `met` is called whenever it says how it stands. */
+export function meetWidget(met: (open: boolean) => void): Promise<void> {
+  if (!embedded) return Promise.resolve();
   document.documentElement.classList.add("embed");
-  addEventListener("message", (event) => {
-    // Only the frame around us; that it is an allowed site is enforced by `frame-ancestors`.
-    if (event.source !== window.parent || event.data?.redclaw === undefined) return;
-    around = event.origin;
-    if (event.data.redclaw === "hello") tell("ready");
-    open = event.data.open === true;
-    if (open) opened();
+  return new Promise((resolve) => {
+    window.setTimeout(resolve, ANSWER_WITHIN_MS);
+    addEventListener("message", ({ source, origin, data }) => {
+      // Only the frame around us; that it is an allowed site is enforced by `frame-ancestors`.
+      if (source !== window.parent || typeof data?.redclaw !== "string") return;
+      around = origin;
+      open = data.open === true;
+      if (data.redclaw === "hello" && storageDenied()) {
+        keepElsewhere(data.kept ?? {}, (name, value) => tell("keep", { name, value }));
+      }
+      met(open);
+      resolve();
+    });
+    // Who is around us is not known yet, and nothing is given away by asking.
+    window.parent.postMessage({ redclaw: "ask" }, "*");
   });
 }
 
@@ -25,6 +37,6 @@ export function inSight(): boolean {
   return !document.hidden && (!embedded || open);
 }
 
-export function tell(word: Word, count?: number): void {
-  if (embedded && around !== undefined) window.parent.postMessage({ redclaw: word, count }, around);
+export function tell(word: "close" | "unread" | "keep", about: Record<string, unknown> = {}): void {
+  if (embedded && around !== undefined) window.parent.postMessage({ redclaw: word, ...about }, around);
 }

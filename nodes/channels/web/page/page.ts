@@ -2,7 +2,7 @@
 import { paint } from "./color";
 import { Composer } from "./composer";
 import { ConversationView } from "./conversation";
-import { byId } from "./dom";
+import { byId, keeper } from "./dom";
 import { embedded, inSight, meetWidget, tell } from "./embed";
 import { Outbox } from "./outbox";
 import { Problem, Server, type State } from "./server";
@@ -13,8 +13,11 @@ const PATIENCE_MS = 1_200;
 
 const stateLine = byId("state");
 const chat = byId("chat");
+const kept = keeper("localStorage");
 let title = document.title;
 let unread = 0;
+/** Place of the newest message of the bot. */
+let newest = 0;
 let stateTimer: number | undefined;
 
 function showState(state: State): void {
@@ -31,7 +34,18 @@ function showState(state: State): void {
 function countUnread(count: number): void {
   unread = count;
   document.title = unread > 0 ? `(${unread}) ${title}` : title;
-  tell("unread", unread);
+  tell("unread", { count: unread });
+}
+
+function seenUntil(): number {
+  return Number(kept.get("seen") ?? 0);
+}
+
+/** What is in front of the visitor's eyes is read. */
+function seen(): void {
+  if (!inSight() || unread === 0) return;
+  kept.set("seen", String(newest));
+  countUnread(0);
 }
 
 function lock(locked: boolean): void {
@@ -65,7 +79,11 @@ const server = new Server(
       view.welcome(hello);
     },
     message(message) {
-      if (view.show(message, outbox.has(message.nonce)) && !inSight()) countUnread(unread + 1);
+      const isNew = view.show(message, outbox.has(message.nonce));
+      if (!isNew || message.seq <= seenUntil()) return;
+      newest = message.seq;
+      countUnread(unread + 1);
+      seen();
     },
     ready() {
       view.markReady();
@@ -99,7 +117,7 @@ async function unlock(code: string): Promise<void> {
   }
 }
 
-function start(): void {
+async function start(): Promise<void> {
   document.documentElement.lang = language;
   paint(document.documentElement.dataset["color"]);
   const close = byId<HTMLButtonElement>("close");
@@ -116,17 +134,15 @@ function start(): void {
   addEventListener("keydown", (event) => {
     if (event.key === "Escape") tell("close");
   });
-  const seen = () => {
-    if (inSight()) countUnread(0);
-  };
   document.addEventListener("visibilitychange", seen);
   addEventListener("focus", () => server.wake());
   chat.addEventListener("click", () => server.wake());
-  meetWidget(() => {
-    seen();
-    composer.focus();
-  });
   showState("connecting");
+  await meetWidget((open) => {
+    countUnread(unread);
+    seen();
+    if (open) composer.focus();
+  });
   outbox.restore();
   const address = new URLSearchParams(location.search);
   const code = address.get("token");
@@ -140,4 +156,4 @@ function start(): void {
   if (!embedded && matchMedia("(hover: hover)").matches) composer.focus();
 }
 
-start();
+void start();

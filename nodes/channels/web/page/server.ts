@@ -89,6 +89,8 @@ export class Server {
   #after = 0;
   #tries = 0;
   #reading?: AbortController;
+  /** Waiting for the access code: asking again does not help. */
+  #locked = false;
   #timer?: number;
   #strangerCount = 0;
 
@@ -107,7 +109,7 @@ export class Server {
 
   /** Connects now, if not connected already. */
   wake(): void {
-    if (this.#reading) return;
+    if (this.#reading || this.#locked) return;
     clearTimeout(this.#timer);
     void this.#read();
   }
@@ -147,6 +149,7 @@ export class Server {
         const problem = await problemOf(response);
         if (problem.code === "access") {
           this.#reading = undefined;
+          this.#locked = true;
           this.#listener.locked();
           return;
         }
@@ -246,6 +249,7 @@ export class Server {
     });
     const { access } = answer as { access?: string };
     if (access) kept.set("access", access);
+    this.#locked = false;
     this.#restart();
   }
 

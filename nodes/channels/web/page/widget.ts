@@ -38,11 +38,15 @@ function build(base: URL): void {
   button.setAttribute("aria-label", label);
   button.title = label;
 
+  const known = remembered();
+  const site = known ?? { kept: {} };
   let frame: HTMLIFrameElement | undefined;
   let answered = false;
   const isOpen = () => !panel.hidden;
-  const say = (word: string) =>
-    frame?.contentWindow?.postMessage({ redclaw: word, open: isOpen() }, base.origin);
+  const say = (word: "hello" | "shown") => {
+    if (!answered) return;
+    frame?.contentWindow?.postMessage({ redclaw: word, open: isOpen(), kept: site.kept }, base.origin);
+  };
 
   const load = () => {
     if (frame) return;
@@ -50,10 +54,9 @@ function build(base: URL): void {
     frame.title = label;
     frame.allow = "clipboard-write";
     frame.src = new URL("./?embed=1", base).href;
-    frame.addEventListener("load", () => {
-      say("hello");
-      window.setTimeout(() => answered || showBlocked(), ANSWER_WITHIN_MS);
-    });
+    frame.addEventListener("load", () =>
+      window.setTimeout(() => answered || showBlocked(), ANSWER_WITHIN_MS),
+    );
     panel.append(frame);
   };
   const showBlocked = () => {
@@ -74,7 +77,7 @@ function build(base: URL): void {
     button.setAttribute("aria-expanded", String(open));
     if (open) {
       load();
-      remember();
+      remember(site);
       frame?.focus();
     } else button.focus();
     say("shown");
@@ -86,8 +89,17 @@ function build(base: URL): void {
   });
   addEventListener("message", (event) => {
     if (event.origin !== base.origin || !frame || event.source !== frame.contentWindow) return;
-    const { redclaw, count } = event.data ?? {};
-    if (redclaw === "ready") answered = true;
+    const { redclaw, count, name, value } = event.data ?? {};
+    if (redclaw === "ask") {
+      answered = true;
+      say("hello");
+    }
+    if (redclaw === "keep") {
+      // This browser gives foreign frames no storage: what the chat must remember stays with the site around it.
+      if (typeof value === "string") site.kept[name] = value;
+      else delete site.kept[name];
+      remember(site);
+    }
     if (redclaw === "close" && isOpen()) setOpen(false);
     if (redclaw === "unread") {
       const shown = Number(count) > 0;
@@ -98,24 +110,30 @@ function build(base: URL): void {
   });
   document.body.append(host);
   // Whoever has chatted here before hears of new answers without opening it.
-  if (remembered()) (window.requestIdleCallback ?? window.setTimeout)(load);
+  if (known) (window.requestIdleCallback ?? window.setTimeout)(load);
 }
 
 const MARK = `redclaw:${script?.src ?? ""}`;
 
-function remember(): void {
+/** What this site remembers of the chat. */
+interface Remembered {
+  kept: Record<string, string>;
+}
+
+function remember(site: Remembered): void {
   try {
-    localStorage.setItem(MARK, "1");
+    localStorage.setItem(MARK, JSON.stringify(site));
   } catch {
-    // Not allowed here: the badge then only works once the chat was opened.
+    // Not allowed here: the chat starts anew on the next page.
   }
 }
 
-function remembered(): boolean {
+function remembered(): Remembered | undefined {
   try {
-    return localStorage.getItem(MARK) !== null;
+    const { kept } = JSON.parse(localStorage.getItem(MARK) ?? "null");
+    return { kept: { ...kept } };
   } catch {
-    return false;
+    return undefined;
   }
 }
 
