@@ -3,7 +3,8 @@
  *
  * Environment: `PORT` (default 1880; the next free one when it is taken), `HOST` (default 127.0.0.1),
  * `OPENAI_API_KEY` (a real model). `.redclaw/settings.js`, if somebody puts one there, is laid over the settings
- * below (adminAuth, httpAdminRoot ...). `--no-build` starts what is in `dist/`.
+ * below (adminAuth, httpAdminRoot ...). `--no-build` starts what is in `dist/`; `--user-dir` takes another folder
+ * than `.redclaw/`.
  *
  * The script in package.json is `exec node ...`: without `exec`, npm's shell stands between and does not pass signals on.
  */
@@ -13,11 +14,18 @@ import fs from "node:fs";
 import { createServer, type Server } from "node:http";
 import { createRequire } from "node:module";
 import path from "node:path";
+import { parseArgs } from "node:util";
 import { openModel } from "../lib/ai/model";
 import { providerOf } from "../lib/ai/providers";
 
 const root = path.join(__dirname, "..");
-const userDir = path.join(root, ".redclaw");
+const { values: flags } = parseArgs({
+  options: {
+    "no-build": { type: "boolean" },
+    "user-dir": { type: "string", default: path.join(root, ".redclaw") },
+  },
+});
+const userDir = path.resolve(flags["user-dir"]);
 /** Stopping takes no longer than this, whatever a node is waiting for. */
 const STOP_WITHIN_MS = 2_500;
 /** Node-RED's number for the log level "error"; worse ones are lower. */
@@ -55,7 +63,7 @@ async function main(): Promise<void> {
   let stop = (): void => process.exit(0);
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop());
 
-  if (!process.argv.includes("--no-build")) buildWhenStale();
+  if (!flags["no-build"]) buildWhenStale();
   prepareUserDir();
   const settings = readSettings();
 
@@ -91,7 +99,7 @@ async function main(): Promise<void> {
   const web = flows.find((node) => node.type === "redclaw-web" && !node.d);
   if (host !== "127.0.0.1" && host !== "localhost" && !settings.adminAuth) {
     console.error(
-      `The editor is open to everybody who can reach ${host}:${port}. Set adminAuth in .redclaw/settings.js, or start without HOST.`,
+      `The editor is open to everybody who can reach ${host}:${port}. Set adminAuth in ${path.join(userDir, "settings.js")}, or start without HOST.`,
     );
   }
   const chatPage = web && `${base}${settings.httpNodeRoot}redclaw/web/${web.id}/`;
@@ -159,7 +167,7 @@ function prepareUserDir(): void {
     fs.symlinkSync(root, link, "junction");
   }
   // With the link written down, an install from the palette does not remove it as "extraneous".
-  const dependencies = { "@redclaw/node-red-gateway": "file:.." };
+  const dependencies = { "@redclaw/node-red-gateway": `file:${path.relative(userDir, root)}` };
   writeOnce(
     "package.json",
     `${JSON.stringify({ name: "redclaw-start", private: true, dependencies }, null, 2)}\n`,

@@ -20,6 +20,7 @@ export function openForm(node: EditorNode): Form {
   const element = [...document.querySelectorAll<HTMLElement>(".redclaw-form")].at(-1) as HTMLElement;
   const form: Form = { element, prefix, value: (field) => readField(prefix, field) };
   fillDefaults(node, prefix);
+  if (node._def.credentials) fillCredentials(node);
   showHints(element);
   showSaved(form, node);
   showWhen(form);
@@ -44,6 +45,15 @@ function fillDefaults(node: EditorNode, prefix: string): void {
     if (input.length === 0) continue;
     if (typeof value === "boolean") input.prop("checked", value);
     else if (typeof value !== "object") input.val(value);
+  }
+}
+
+/** Node-RED takes an empty field for a change when it does not know that there is no such credential. */
+function fillCredentials(node: EditorNode): void {
+  node.credentials ??= {};
+  for (const [name, { type }] of Object.entries(node._def.credentials ?? {})) {
+    if (type === "password") node.credentials[`has_${name}`] ??= Boolean(node.credentials[name]);
+    else node.credentials[name] ??= "";
   }
 }
 

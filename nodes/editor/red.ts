@@ -5,6 +5,7 @@ export interface EditorNode {
   type: string;
   valid?: boolean;
   publicUrl?: string;
+  credentials?: Record<string, unknown>;
   d?: boolean;
   _def: {
     category: string;

@@ -16,6 +16,10 @@ export default function replyNode(RED: NodeRed): void {
       else if (done) node.status({ fill: "green", shape: "dot", text: done });
     };
     onInput(node, async (message, send) => {
+      if (isDeclined(message["ai"])) {
+        node.status({ fill: "grey", shape: "ring", text: "nothing to answer" });
+        return;
+      }
       try {
         if (message["chat"] === undefined) {
           throw new RedclawError(
@@ -51,6 +55,11 @@ export default function replyNode(RED: NodeRed): void {
     onClose(node, () => node.status({}));
   });
   RED.nodes.registerType("redclaw-reply", Node);
+}
+
+/** The `ai` node has marked a message that needs no answer (a reaction, somebody who left ...). */
+function isDeclined(ai: unknown): boolean {
+  return typeof ai === "object" && ai !== null && (ai as { declined?: unknown }).declined === true;
 }
 
 const STATUS: Record<string, string> = {

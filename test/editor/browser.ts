@@ -160,6 +160,12 @@ export class Editor {
     return found;
   }
 
+  /** What a person reads there. */
+  async text(selector: string): Promise<string> {
+    // biome-ignore lint/performance/useTextContent: hidden words do not count
+    return this.page.locator(selector).first().innerText();
+  }
+
   async screenshot(name: string): Promise<void> {
     const folder = process.env["REDCLAW_SCREENSHOTS"];
     if (!folder) return;

@@ -7,7 +7,7 @@ const LOGIN = { username: "ada", password: "lovelace-1843" };
 
 async function resultOf(editor: Editor): Promise<string> {
   await editor.page.waitForSelector(".redclaw-right, .redclaw-wrong");
-  return editor.page.locator(".redclaw-result").innerText();
+  return editor.text(".redclaw-result");
 }
 
 async function dirty(editor: Editor): Promise<boolean> {
@@ -35,9 +35,7 @@ describe("the editor", () => {
     for (const title of ["Redclaw channels", "Redclaw AI", "Redclaw flow"])
       assert.ok(titles.includes(title), `${title}: ${titles}`);
     const label = (type: string) =>
-      editor.page
-        .locator(`.red-ui-palette-node[data-palette-type="${type}"] .red-ui-palette-label`)
-        .innerText();
+      editor.text(`.red-ui-palette-node[data-palette-type="${type}"] .red-ui-palette-label`);
     assert.equal(await label("redclaw-telegram-in"), "telegram in");
     assert.equal(await label("redclaw-telegram-out"), "telegram out");
     assert.equal(await label("redclaw-web-in"), "web in");
@@ -85,38 +83,31 @@ describe("the editor", () => {
     await editor.edit(input);
     await editor.page.click("#node-input-btn-account-add");
     const token = editor.page.locator("#node-config-input-token");
-    const error = editor.page.locator("#node-config-input-token-error");
+    const error = () => editor.text("#node-config-input-token-error");
     await token.waitFor();
-    assert.equal(await error.innerText(), "", "nothing was typed yet");
+    assert.equal(await error(), "", "nothing was typed yet");
     await token.fill("abc");
-    assert.match(await error.innerText(), /a number, a colon/);
+    assert.match(await error(), /a number, a colon/);
     await editor.screenshot("token-wrong");
     await token.fill("");
     await token.blur();
-    assert.match(await error.innerText(), /"Bot token" is empty/);
+    assert.match(await error(), /"Bot token" is empty/);
     // biome-ignore lint/suspicious/noTemplateCurlyInString: Node-RED's way to name an environment variable
     await token.fill("${TELEGRAM_TOKEN}");
-    assert.equal(await error.innerText(), "");
+    assert.equal(await error(), "");
 
     await editor.page.locator("summary:visible").last().click();
     const limits = editor.page.locator("#node-config-input-limits");
     for (const wrong of ["1/s", "[]", '{"perChat":"often"}', '{"perMinute":"1/s"}', '{"perChat":"0/s"}']) {
       await limits.fill(wrong);
-      assert.match(
-        await editor.page.locator("#node-config-input-limits-error").innerText(),
-        /Write the limits like/,
-        wrong,
-      );
+      assert.match(await editor.text("#node-config-input-limits-error"), /Write the limits like/, wrong);
     }
     for (const right of ['{"perChat":"0.5/s","perAccount":"20/min"}', '{"perChat":""}', ""]) {
       await limits.fill(right);
-      assert.equal(await editor.page.locator("#node-config-input-limits-error").innerText(), "", right);
+      assert.equal(await editor.text("#node-config-input-limits-error"), "", right);
     }
     await editor.page.fill("#node-config-input-apiRoot", "api.telegram.org");
-    assert.match(
-      await editor.page.locator("#node-config-input-apiRoot-error").innerText(),
-      /begins with https:/,
-    );
+    assert.match(await editor.text("#node-config-input-apiRoot-error"), /begins with https:/);
     await editor.cancel();
     await editor.cancel();
   });
@@ -180,7 +171,7 @@ describe("the editor", () => {
     await field.click();
     await editor.page.waitForSelector(".redclaw-chat");
     await editor.screenshot("chats");
-    assert.match(await editor.page.locator(".redclaw-chat").first().innerText(), /Ada[\s\S]*4242/);
+    assert.match(await editor.text(".redclaw-chat"), /Ada[\s\S]*4242/);
     await editor.page.locator(".redclaw-chat").first().click();
     await editor.done();
     const { to, toType } = await editor.node(output);

@@ -80,7 +80,7 @@ describe("a channel in a package of somebody else", () => {
       await editor.page.selectOption("#node-config-input-speed", "fast");
       await editor.page.click("[data-redclaw=test]");
       await editor.page.waitForSelector(".redclaw-right");
-      assert.match(await editor.page.locator(".redclaw-result").innerText(), /The loft is open: fast\./);
+      assert.match(await editor.text(".redclaw-result"), /The loft is open: fast\./);
       await editor.done();
       await editor.done();
       await editor.deploy();

@@ -1,6 +1,7 @@
 /** Files over HTTP: taking one from a visitor, and giving one out so that it cannot do anything. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Files } from "./files";
+import { kindOf } from "./media";
 import { header } from "./origins";
 import type { PostedFile } from "./parse";
 import { Refusal, readBody } from "./requests";
@@ -9,8 +10,6 @@ import { Refusal, readBody } from "./requests";
 const FILE_MAX = 10 * 1024 * 1024;
 /** Uploads held in memory at the same time. */
 const AT_ONCE = 6;
-/** Shown inside the page; everything else is only saved. */
-const SHOWN = /^(image\/(png|jpeg|gif|webp|avif)|audio\/[\w.+-]+|video\/[\w.+-]+)$/;
 
 let underWay = 0;
 
@@ -57,7 +56,7 @@ export async function serveFile(
 ): Promise<void> {
   const file = await files.get(id);
   if (!file) throw new Refusal(404, "file-gone", "This file is no longer there.");
-  const shown = SHOWN.test(file.mime);
+  const shown = kindOf(file.mime) !== "file";
   const name = encodeURIComponent(file.name).replace(
     /['()*]/g,
     (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,

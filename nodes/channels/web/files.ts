@@ -7,7 +7,9 @@ import { lstat, mkdir, readdir, readFile, rename, stat, unlink, writeFile } from
 import os from "node:os";
 import path from "node:path";
 import type { OpenedFile } from "../../../lib/channel/define";
-import { kindOf, mimeOf, safeName } from "./media";
+import { safeFileName } from "../../../lib/http/file-name";
+import { mimeOf } from "../../../lib/http/mime";
+import { kindOf } from "./media";
 import type { PostedFile } from "./parse";
 
 /** Bytes of all files that visitors sent, and again of all that the bot sent. */
@@ -45,8 +47,8 @@ export class Files {
     file: { data: Buffer; name: string; mime?: string; kind?: PostedFile["kind"] },
   ): Promise<PostedFile> {
     await this.#open();
-    const name = safeName(file.name);
-    const mime = mimeOf(file.data, name, file.mime);
+    const mime = mimeOf(file.data, file.name, file.mime);
+    const name = safeFileName(file.name, mime);
     const found = kindOf(mime);
     const kind = file.kind === "voice" && found === "audio" ? "voice" : found;
     const id = `${from === "bot" ? "b" : "v"}${randomBytes(16).toString("base64url")}`;

@@ -217,7 +217,7 @@ describe("web: client", () => {
       const { name, id } = (await (
         await visitor.upload(PNG, '../../etc/\u202egnp\r\nSet-Cookie: x=1".png')
       ).json()) as { name: string; id: string };
-      assert.equal(name, "gnpSet-Cookie: x=1.png");
+      assert.equal(name, "gnpSet-Cookie_ x=1_.png");
       const { headers } = await fetch(`${site.base}files/${id}`);
       assert.equal(headers.get("set-cookie"), null);
     });

@@ -25,6 +25,8 @@ interface Shown {
   /** Its place; what is still being sent stands at the end. */
   seq: number;
   view?: MessageView;
+  /** What its element shows. */
+  content?: string;
 }
 
 export class ConversationView {
@@ -138,13 +140,20 @@ export class ConversationView {
     this.#typing.remove();
   }
 
-  /** A button that was pressed stays marked. */
+  /** Draws what changed: a screen reader says again what is put in anew. A button that was pressed stays marked. */
   #fill(shown: Shown, view: MessageView, state: string | undefined, outgoing?: Outgoing): void {
     const { element } = shown;
     const chosen = element.querySelector<HTMLElement>("[aria-pressed=true]")?.dataset["value"];
     element.className = `msg ${view.from === "bot" ? "bot" : "me"}`;
     if (state) element.dataset["state"] = state;
     else delete element.dataset["state"];
+    const { text, html, files, buttons, reaction, replyTo } = view;
+    const content = JSON.stringify([text, html, files ?? [], buttons, reaction, replyTo]);
+    if (shown.content === content) {
+      element.lastElementChild?.replaceWith(this.#meta(view, state, outgoing));
+      return;
+    }
+    shown.content = content;
     const parts: Node[] = [el("span", { class: "sr" }, view.from === "bot" ? words.bot : words.you)];
     const quoted = view.replyTo ? this.#byId.get(view.replyTo)?.view : undefined;
     if (quoted && quoted.id !== this.#lastOfVisitor(view))
