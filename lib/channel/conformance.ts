@@ -17,10 +17,15 @@ export interface ConformanceSubject {
   /** Recorded updates of the bot's own messages. */
   own: unknown[];
   /** A chat that the platform server knows. */
-  destination: Destination;
-  /** Starts the platform; settings that lead the account to it. */
-  start(): Promise<Pick<AccountConfig, "credentials" | "options" | "apiRoot">>;
+  destination(): Destination;
+  /**
+   * Starts the platform; settings that lead the account to it. `client` is for channels that serve pages: the
+   * client that answers now.
+   */
+  start(client: () => Client | undefined): Promise<Pick<AccountConfig, "credentials" | "options" | "apiRoot">>;
   stop(): Promise<void>;
+  /** Called when the account is connected, before anything is written or sent. */
+  arrive?(): Promise<void>;
   /** Plain texts that arrived at `destination`, in order. */
   delivered(): string[] | Promise<string[]>;
   /** Something a person writes to the bot now: it must come in as an event with this text. */
@@ -218,7 +223,7 @@ async function withAccount(
   subject: ConformanceSubject,
   work: (running: Running) => Promise<void>,
 ): Promise<void> {
-  const settings = await subject.start();
+  const settings = await subject.start(() => gateway.accounts.get("acc1")?.client);
   const logged: string[] = [];
   const note = (text: string) => void logged.push(text);
   const log = { debug: note, info: note, warn: note, error: note };
@@ -235,6 +240,7 @@ async function withAccount(
       () => account.client !== undefined,
       () => `${JSON.stringify(account.status)} ${logged.join("\n")}`,
     );
+    await subject.arrive?.();
     await work({
       gateway,
       account,
@@ -245,7 +251,7 @@ async function withAccount(
         return gateway.send({
           key: `conformance/${sent}`,
           account: account.id,
-          to: subject.destination,
+          to: subject.destination(),
           response,
         });
       },

@@ -1,6 +1,6 @@
 /** The choice of a chat: recent ones are offered by name while typing, an id can be typed as well. */
 import type { Form } from "./form";
-import type { Search } from "./red";
+import type { Completion, Search } from "./red";
 import { word } from "./words";
 
 interface Chat {
@@ -65,7 +65,7 @@ function chatSearch(account: () => string): Search {
   };
 }
 
-function completion({ id, thread, name, kind }: Chat): { value: string; label: HTMLElement } {
+function completion({ id, thread, name, kind }: Chat): Completion {
   const value = thread ? `${id}|${thread}` : id;
   const label = document.createElement("div");
   label.className = "redclaw-chat";
@@ -76,5 +76,5 @@ function completion({ id, thread, name, kind }: Chat): { value: string; label: H
   const detail = document.createElement("small");
   detail.textContent = value;
   label.append(icon, title, detail);
-  return { value, label };
+  return { value, label: $(label) };
 }

@@ -16,9 +16,9 @@ export interface EditorNode {
   [property: string]: unknown;
 }
 
-interface Completion {
+export interface Completion {
   value: string;
-  label: HTMLElement | string;
+  label: Query | string;
 }
 
 export type Search = (typed: string, done: (completions: Completion[]) => void) => void;

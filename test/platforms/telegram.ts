@@ -234,13 +234,18 @@ export class TelegramServer {
         "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
       ),
     );
-    if (Array.isArray(args["allowed_updates"])) this.#allowed = args["allowed_updates"] as string[];
+    this.#choose(args["allowed_updates"]);
     const limit = Number(args["limit"] ?? 100);
     const offset = args["offset"] === undefined ? undefined : Number(args["offset"]);
     if (offset !== undefined) this.#confirm(offset);
     const timeout = Number(args["timeout"] ?? 0) * 1000;
     if (this.#pending.length === 0 && timeout > 0) await this.#wait(timeout, response);
     return this.#pending.slice(0, limit);
+  }
+
+  /** Not given: as before. An empty list: everything except what must be asked for. */
+  #choose(kinds: unknown): void {
+    if (Array.isArray(kinds)) this.#allowed = kinds.length > 0 ? (kinds as string[]) : undefined;
   }
 
   /** A positive offset forgets everything before it; a negative one keeps the last so many. */
@@ -277,7 +282,7 @@ export class TelegramServer {
     if (secret !== undefined && !/^[A-Za-z0-9_-]{1,256}$/.test(String(secret))) {
       throw new Refusal(400, "Bad Request: secret token contains unallowed characters");
     }
-    if (Array.isArray(args["allowed_updates"])) this.#allowed = args["allowed_updates"] as string[];
+    this.#choose(args["allowed_updates"]);
     this.webhook = { url, ...(typeof secret === "string" ? { secret_token: secret } : {}) };
     if (this.#pending.length > 0) this.#deliver();
     return true;

@@ -17,16 +17,16 @@ import { openWeb, type WebOptions } from "../../nodes/channels/web/client";
 import { buildWebPage } from "../../scripts/build-web-page";
 import { type TestContext, testContext } from "../channels/context";
 
+/** For this run: the built page, and the files of conversations. */
+const folder = mkdtempSync(path.join(os.tmpdir(), "redclaw-test-web-"));
+process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+export const filesIn = path.join(folder, "files");
 let built: Promise<string> | undefined;
 
 /** Folder with the page built from the sources, once per run. */
 export function builtPage(): Promise<string> {
-  built ??= (async () => {
-    const folder = mkdtempSync(path.join(os.tmpdir(), "redclaw-test-page-"));
-    process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-    await buildWebPage(folder);
-    return folder;
-  })();
+  const page = path.join(folder, "page");
+  built ??= buildWebPage(page).then(() => page);
   return built;
 }
 
@@ -60,7 +60,7 @@ export async function serveWeb({
   ...options
 }: SiteSettings = {}): Promise<WebSite> {
   const ctx = testContext(definition, settings, kept);
-  const client = await openWeb(ctx, { pageFolder: await builtPage(), ...options });
+  const client = await openWeb(ctx, { pageFolder: await builtPage(), filesIn, ...options });
   const place = `${root}${ctx.path}`;
   const handle = (request: IncomingMessage, response: ServerResponse) => {
     const url = (request as { originalUrl?: string }).originalUrl ?? request.url ?? "/";

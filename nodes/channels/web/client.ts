@@ -35,6 +35,8 @@ export interface WebOptions {
   /** Folder with the built page. */
   pageFolder?: string;
   heartbeatMs?: number;
+  /** Where the folder with the files is made; default: the system's place for temporary files. */
+  filesIn?: string;
 }
 
 export const connect: Connect = (ctx) => openWeb(ctx);
@@ -43,7 +45,7 @@ export const connect: Connect = (ctx) => openWeb(ctx);
 export async function openWeb(ctx: ConnectContext, options: WebOptions = {}): Promise<Client> {
   const secret = (await ctx.memory.get<string>("secret")) ?? (await newSecret(ctx));
   const conversations = await Conversations.load(ctx.memory);
-  const files = new Files(secret, ctx.account.id);
+  const files = new Files(secret, ctx.account.id, options.filesIn);
   const streams = new Streams((visitors) => report(ctx, visitors), options.heartbeatMs ?? HEARTBEAT_MS);
   const site = new Site({
     doors: new Doors(

@@ -36,7 +36,7 @@ channelConformance(
       },
     ],
     own: [{ update_id: 9, message: { ...message, from: server.me, text: "mine" } }],
-    destination: { conversation: String(chat.id) },
+    destination: () => ({ conversation: String(chat.id) }),
     async start() {
       server = await new TelegramServer().start();
       return { credentials: { token: server.token }, options: { mode: "polling" }, apiRoot: server.url };

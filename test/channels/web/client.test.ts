@@ -1,9 +1,11 @@
 /** The web channel as the engine uses it: sending, changing, files. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
 import { ChannelError } from "../../../lib/errors";
 import type { PostedMessage } from "../../../nodes/channels/web/parse";
-import { type Listening, serveWeb, TestVisitor, until, type WebSite } from "../../platforms/web";
+import { filesIn, type Listening, serveWeb, TestVisitor, until, type WebSite } from "../../platforms/web";
 
 const PNG = Buffer.from(
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==",
@@ -262,25 +264,13 @@ describe("web: client", () => {
     });
 
     it("outlive a restart, and are unreadable on the disk", async () => {
-      const { readdirSync, readFileSync } = await import("node:fs");
-      const os = await import("node:os");
-      const path = await import("node:path");
-      const { id } = (await (
-        await visitor.upload(Buffer.from("CANARY-1234567890"), "secret-name.txt")
-      ).json()) as { id: string };
-      const folders = readdirSync(os.tmpdir()).filter((name) => name.startsWith("redclaw-web-"));
-      const kept = folders
-        .map((folder) => path.join(os.tmpdir(), folder, id))
-        .find((file) => {
-          try {
-            readFileSync(file);
-            return true;
-          } catch {
-            return false;
-          }
-        });
+      const stored = await visitor.upload(Buffer.from("CANARY-1234567890"), "secret-name.txt");
+      const { id } = (await stored.json()) as { id: string };
+      const kept = readdirSync(filesIn, { recursive: true, encoding: "utf8" }).find((name) =>
+        name.endsWith(id),
+      );
       assert.ok(kept);
-      assert.doesNotMatch(readFileSync(kept, "latin1"), /CANARY|secret-name/);
+      assert.doesNotMatch(readFileSync(path.join(filesIn, kept), "latin1"), /CANARY|secret-name/);
       const next = await serveWeb({ kept: site.ctx.kept });
       assert.equal(String((await next.client.download?.(id, next.ctx.signal))?.data), "CANARY-1234567890");
       await next.close();
