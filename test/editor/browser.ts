@@ -27,7 +27,7 @@ export class Editor {
     page.on("console", (message) => {
       // Node-RED's own page asks a server on the internet for news, which a test machine does not reach.
       if (message.type() === "error" && !/ERR_(NAME_NOT_RESOLVED|INTERNET_DISCONNECTED)/.test(message.text()))
-        this.faults.push(message.text());
+        this.faults.push(`${message.text()} ${message.location().url}`);
     });
   }
 

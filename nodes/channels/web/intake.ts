@@ -9,7 +9,7 @@ import { Refusal } from "./requests";
 import type { Streams } from "./streams";
 
 /** Bytes of one message's text. */
-export const TEXT_MAX = 16 * 1024;
+const TEXT_MAX = 16 * 1024;
 /** The same text as JSON, should every character be escaped. */
 export const MESSAGE_MAX = 6 * TEXT_MAX + 8 * 1024;
 const FILES_MAX = 5;

@@ -46,7 +46,7 @@ export function contentOf(part: MessagePart): {
 /** Entries never change, so what was made of one stays right. */
 const made = new WeakMap<Entry, string>();
 
-export function htmlOf(entry: Entry): string {
+function htmlOf(entry: Entry): string {
   let html = made.get(entry);
   if (html === undefined) {
     html = toHtml(entry.text);

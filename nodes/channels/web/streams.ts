@@ -87,7 +87,7 @@ export function line(event: string, data: unknown, id?: number): string {
   return `${id === undefined ? "" : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
-export function put(response: ServerResponse, text: string): void {
+function put(response: ServerResponse, text: string): void {
   if (response.writableLength > BUFFER_MAX) response.destroy();
   else if (!response.writableEnded) response.write(text);
 }
