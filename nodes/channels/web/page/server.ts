@@ -38,7 +38,7 @@ export interface Hello {
 export type State = "connecting" | "online" | "reconnecting" | "paused";
 
 export interface Listener {
-  hello(hello: Hello, sameVisitor: boolean): void;
+  hello(hello: Hello): void;
   message(message: MessageView): void;
   ready(): void;
   typing(): void;
@@ -220,11 +220,10 @@ export class Server {
 
   #welcome(hello: Hello): void {
     if (hello.pass) kept.set("pass", hello.pass);
-    const same = this.#visitor === undefined || this.#visitor === hello.visitor;
-    if (!same) this.#after = 0;
+    if (this.#visitor !== hello.visitor) this.#after = 0;
     this.#visitor = hello.visitor;
     this.#tries = 0;
-    this.#listener.hello(hello, same);
+    this.#listener.hello(hello);
   }
 
   /** Posts a message; resolves when the server has it safe. Rejects with a Problem. */
