@@ -3,7 +3,7 @@ import type { Form } from "./form";
 import { word } from "./words";
 
 /** The public address of the gateway when one is set, else the address that this editor was opened with. */
-export function accountAddress(channel: string, id: string): string {
+function accountAddress(channel: string, id: string): string {
   let publicUrl = "";
   RED.nodes.eachConfig((node) => {
     if (node.type === "redclaw-gateway" && !node.d && node.publicUrl) publicUrl = node.publicUrl;

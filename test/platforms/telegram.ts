@@ -106,6 +106,11 @@ export class TelegramServer {
     this.#faults.push({ method, fault, times });
   }
 
+  /** No faults any more. */
+  heal(): void {
+    this.#faults = [];
+  }
+
   /** Calls of one method so far. */
   calls(method: string): JournalEntry[] {
     return this.journal.filter((entry) => entry.method === method);
@@ -165,7 +170,8 @@ export class TelegramServer {
     const path = new URL(request.url ?? "/", "http://x").pathname;
     const file = /^\/file\/bot([^/]+)\/(.+)$/.exec(path);
     if (file) return this.#download(decodeURIComponent(file[2] as string), file[1] as string, response);
-    const [, token, method = ""] = /^\/bot([^/]+)\/(\w+)$/.exec(path) ?? [];
+    const [, token, method] = /^\/bot([^/]+)\/(\w+)$/.exec(path) ?? [];
+    if (method === undefined) return send(response, { status: 404, body: "<h1>404 Not Found</h1>" });
     let call: Arguments;
     try {
       call = await readArguments(request);

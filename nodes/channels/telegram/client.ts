@@ -193,8 +193,17 @@ class TelegramClient implements Client {
     return parse(update, this.#me, this.#ctx.account.id, {
       raw: this.#ctx.account.options["raw"] === true,
       buttonValue: (data) => this.#buttons?.find(data),
+      arrivedAt: this.#arrivalOf(update),
     });
   }
+
+  /** The same update read again is the same event, so it keeps its time. */
+  #arrivalOf(update: unknown): number {
+    const id = isRecord(update) ? update["update_id"] : undefined;
+    if (id !== this.#arrival.id) this.#arrival = { id, at: Date.now() };
+    return this.#arrival.at;
+  }
+  #arrival: { id: unknown; at: number } = { id: undefined, at: 0 };
 
   async send(part: MessagePart, to: Destination, options: SendOptions): Promise<{ messageId: string }> {
     await this.#remember(part);

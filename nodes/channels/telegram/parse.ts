@@ -19,6 +19,8 @@ export interface ParseOptions {
   raw?: boolean;
   /** The whole value behind a button's data, when it was too long for Telegram. */
   buttonValue?: (data: string) => string | undefined;
+  /** When the update came, in ms since 1970: the time of a pressed button, which Telegram does not tell. */
+  arrivedAt?: number;
 }
 
 /** What all kinds of update share. */
@@ -158,7 +160,7 @@ function ofButton(frame: Frame, query: NonNullable<Update["callback_query"]>): M
         messageId: String(message.message_id),
       },
       // Telegram does not tell when a button was pressed, only when its message was written.
-      timestamp: new Date().toISOString(),
+      timestamp: isoTime((frame.options.arrivedAt ?? Date.now()) / 1000),
     },
   ];
 }

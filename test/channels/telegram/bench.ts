@@ -9,6 +9,7 @@ import type {
   SendOptions,
   TextPart,
 } from "../../../lib/channel/define";
+import { createHttp, type Http } from "../../../lib/http/client";
 import type { MessageEvent } from "../../../lib/message/types";
 import definition from "../../../nodes/channels/telegram/channel";
 import { createConnect } from "../../../nodes/channels/telegram/client";
@@ -48,10 +49,13 @@ export class TestAccount {
   readonly events: MessageEvent[] = [];
   readonly disk: Disk;
   client?: Client;
+  /** The pack's own HTTP, as the gateway hands it out. */
+  readonly #http: Http = createHttp({ allowPrivate: true });
 
   constructor({ webhookUrl, disk, ...settings }: AccountOptions) {
     this.disk = disk ?? { kept: new Map(), known: new Set() };
     this.ctx = testContext(definition, settings, this.disk.kept);
+    this.ctx.fetch = this.#http.fetch;
     if (webhookUrl) this.ctx.webhookUrl = webhookUrl;
     this.ctx.onAccept = async (update) => {
       // A store takes its time; a crash could come here.
@@ -76,6 +80,7 @@ export class TestAccount {
   async close(): Promise<void> {
     this.ctx.abort();
     await this.client?.close();
+    await this.#http.close();
   }
 
   /** Resolves when `holds` does; fails with what was seen after two seconds (or `ms`). */
