@@ -13,6 +13,12 @@ const CLOCK_MS = 30_000;
 const CLOSE_WITHIN_MS = 3000;
 const MAX_AGE_MS = 10 * 60_000;
 
+/** The part of Node-RED's events that is used here. */
+export interface FlowEvents {
+  on(event: "flows:started", listener: () => void): unknown;
+  off(event: "flows:started", listener: () => void): unknown;
+}
+
 export interface GatewayConfig {
   store: "memory" | "sqlite";
   /** File of the embedded store. */
@@ -35,16 +41,24 @@ export class Gateway {
   readonly ownHttp: Http;
   readonly #log: Log;
   readonly #nodeRoot: string;
+  readonly #flows?: FlowEvents;
+  readonly #onFlowsStarted = () => {
+    for (const account of this.accounts.values()) if (account.client) void this.connected(account);
+  };
   readonly #waitingWatchers = new Map<string, Set<() => void>>();
   #config: GatewayConfig = { store: "memory", maxReplyAge: MAX_AGE_MS };
   #configuredBy?: string;
   #store?: Promise<Store>;
   #clock?: NodeJS.Timeout;
 
-  /** `nodeRoot`: Node-RED's httpNodeRoot, without a slash at its end. */
-  constructor(log: Log, nodeRoot = "") {
+  /**
+   * @param nodeRoot Node-RED's httpNodeRoot, without a slash at its end
+   * @param flows Node-RED's events: after a deploy, events that the stopped flows had not finished go out again
+   */
+  constructor(log: Log, nodeRoot = "", flows?: FlowEvents) {
     this.#log = log;
     this.#nodeRoot = nodeRoot;
+    this.#flows = flows;
     this.inbox = new Inbox(() => this.store(), log);
     this.outbox = new Outbox(
       () => this.store(),
@@ -114,18 +128,26 @@ export class Gateway {
     this.channels.set(definition.name, definition);
     const account = new Account(this, definition, settings, log);
     this.accounts.set(account.id, account);
-    this.#clock ??= setInterval(() => this.#tick(), CLOCK_MS).unref();
+    if (!this.#clock) {
+      this.#clock = setInterval(() => this.#tick(), CLOCK_MS).unref();
+      this.#flows?.on("flows:started", this.#onFlowsStarted);
+    }
     return account;
   }
 
-  /** Closes an account. A newer one with the same id (after a deploy) stays. */
-  async closeAccount(account: Account): Promise<void> {
+  /** Closes an account. Unless it was `removed`, responses to it wait until it (or its next version) opens again. */
+  async closeAccount(account: Account, removed = false): Promise<void> {
+    this.inbox.giveBackRecent(account.id);
     await account.stop();
-    if (this.accounts.get(account.id) === account) this.accounts.delete(account.id);
-    if (this.accounts.size === 0) {
-      clearInterval(this.#clock);
-      this.#clock = undefined;
-    }
+    if (removed && this.accounts.get(account.id) === account) this.accounts.delete(account.id);
+    if ([...this.accounts.values()].every(({ status }) => status.state === "closed")) this.#rest();
+  }
+
+  /** Nothing to do until the next account opens. */
+  #rest(): void {
+    clearInterval(this.#clock);
+    this.#clock = undefined;
+    this.#flows?.off("flows:started", this.#onFlowsStarted);
   }
 
   /** An account has (again) a connection: take up what an earlier run left. */
@@ -189,8 +211,7 @@ export class Gateway {
 
   /** Lets go of connections and the store; only for a gateway whose accounts are closed. */
   async close(): Promise<void> {
-    clearInterval(this.#clock);
-    this.#clock = undefined;
+    this.#rest();
     await Promise.all([this.http.close(), this.ownHttp.close()]);
     const store = this.#store;
     this.#store = undefined;
@@ -210,6 +231,7 @@ export class Gateway {
 
   #tick(): void {
     this.inbox.expireLeases();
+    this.#onFlowsStarted();
     this.store()
       .then((store) => store.sweep())
       .catch((error) => this.#log.warn(asError(error).message));

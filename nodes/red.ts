@@ -4,6 +4,7 @@
  */
 import type { RequestHandler, Router } from "express";
 import { asError } from "../lib/errors";
+import type { FlowEvents } from "../lib/gateway";
 
 export interface NodeConfig {
   id: string;
@@ -59,7 +60,7 @@ export interface NodeRed {
   httpAdmin?: Router & { parent?: unknown };
   httpNode?: Router & { parent?: unknown };
   auth: { needsPermission(permission: string): RequestHandler };
-  events: object;
+  events: FlowEvents;
   settings: { userDir?: string; httpNodeRoot?: string | false; httpNodeAuth?: unknown; [setting: string]: unknown };
   log: Record<"debug" | "info" | "warn" | "error", (text: string) => void>;
   util: {

@@ -17,14 +17,25 @@ const DEDUPE_MS = 8 * 24 * 3_600_000;
 const CHAT_FRESH_MS = 60_000;
 const CHATS_CACHED = 5_000;
 
+/** A wire hop takes well under a millisecond, also on a small machine under load it does not take this long. */
+const ON_THE_WIRES_MS = 250;
+const REDELIVERIES_MAX = 3;
+
+/** An event that is out on the wires. Times in milliseconds since 1970. */
+interface Lease {
+  until: number;
+  emitted: number;
+  account: string;
+}
+
 export type Listener = (event: MessageEvent, chat: ChatContext) => void;
 
 export class Inbox {
   readonly #store: () => Promise<Store>;
   readonly #log: Log;
   readonly #listeners = new Map<string, Set<Listener>>();
-  readonly #leases = new Map<string, number>();
-  /** Accepted while no in-node listened (in the middle of a deploy): they wait this long for one. */
+  readonly #leases = new Map<string, Lease>();
+  /** Events that reached no wire, or were given back (in the middle of a deploy): they wait this long for a flow. */
   readonly #unheard = new Map<string, number>();
   readonly #chatsSeen = new Map<string, number>();
   /** Deliveries of an event that was there already. */
@@ -89,34 +100,65 @@ export class Inbox {
     });
   }
 
-  /** Emits what was accepted (by an earlier run of the process, or in the middle of a deploy) but reached no wire. */
+  /**
+   * Emits what reached no flow: accepted by an earlier run of the process or in the middle of a deploy, given back, or
+   * cut off by a crash. What was on the wires before goes out with `redelivered` counted up, at most three times.
+   */
   async resume(definition: ChannelDefinition, account: string, maxAgeMs: number): Promise<void> {
     const store = await this.#store();
-    const rows = await store.find({ space: "event", state: "accepted", account, limit: 1000 });
+    const rows = await store.find({ space: "event", state: ["accepted", "emitted"], account, limit: 1000 });
     for (const row of rows) {
       if (this.#leases.has(row.key)) continue;
-      if (Date.now() - row.at > maxAgeMs) this.settle(row.key, "let-go");
-      else this.#emit(definition, row.value as MessageEvent);
+      const event = row.value as MessageEvent;
+      if (row.state === "emitted") event.redelivered = (event.redelivered ?? 0) + 1;
+      if (Date.now() - row.at > maxAgeMs) {
+        this.settle(row.key, "let-go");
+      } else if ((event.redelivered ?? 0) > REDELIVERIES_MAX) {
+        this.#log.error(
+          `${definition.label}: a message was on its way through the flow ${REDELIVERIES_MAX} times without getting to its end. It is let go.`,
+        );
+        this.settle(row.key, "let-go");
+      } else {
+        this.#emit(definition, event);
+      }
     }
   }
 
   #emit(definition: ChannelDefinition, event: MessageEvent): void {
-    this.#unheard.delete(event.id);
-    this.#leases.set(event.id, Date.now() + LEASE_MS);
-    const chat = contextOf(event, definition);
+    if (this.#leases.has(event.id)) return;
     const listeners = this.#listeners.get(event.account);
-    for (const listener of listeners ?? []) listener(event, chat);
-    if (listeners?.size) {
-      this.#write([{ update: { space: "event", key: event.id, ifState: "accepted", state: "emitted" } }]);
-    } else {
-      this.#leases.delete(event.id);
+    if (!listeners?.size) {
       this.#unheard.set(event.id, Date.now() + LEASE_MS);
+      return;
+    }
+    this.#unheard.delete(event.id);
+    this.#leases.set(event.id, { until: Date.now() + LEASE_MS, emitted: Date.now(), account: event.account });
+    const chat = contextOf(event, definition);
+    for (const listener of listeners) listener(event, chat);
+    const redelivered = event.redelivered === undefined ? {} : { value: event };
+    this.#write([{ update: { space: "event", key: event.id, state: "emitted", ...redelivered } }]);
+  }
+
+  /** The flow was stopped before it was through with the event: it goes out again when the flow is there again. */
+  giveBack(eventId: string): void {
+    if (this.#leases.delete(eventId)) this.#unheard.set(eventId, Date.now() + LEASE_MS);
+  }
+
+  /**
+   * An account closes (a deploy): what went out a moment ago may still have been between two nodes that are gone now.
+   * Answers that were sent are known by their key and not sent again.
+   */
+  giveBackRecent(account: string): void {
+    const since = Date.now() - ON_THE_WIRES_MS;
+    for (const [eventId, lease] of this.#leases) {
+      if (lease.account === account && lease.emitted >= since) this.giveBack(eventId);
     }
   }
 
   /** Still being worked on: the lease starts anew. */
   hold(eventId: string): void {
-    if (this.#leases.has(eventId)) this.#leases.set(eventId, Date.now() + LEASE_MS);
+    const lease = this.#leases.get(eventId);
+    if (lease) lease.until = Date.now() + LEASE_MS;
   }
 
   /** Needs no further work. The body is wiped, the id stays for recognising redeliveries. */
@@ -128,9 +170,8 @@ export class Inbox {
 
   /** Lets go of events whose lease is over; called by the gateway's clock. */
   expireLeases(now = Date.now()): void {
-    for (const waiting of [this.#leases, this.#unheard]) {
-      for (const [eventId, until] of waiting) if (until <= now) this.settle(eventId, "let-go");
-    }
+    for (const [eventId, { until }] of this.#leases) if (until <= now) this.settle(eventId, "let-go");
+    for (const [eventId, until] of this.#unheard) if (until <= now) this.settle(eventId, "let-go");
   }
 
   /** Chats of an account, the newest first. */

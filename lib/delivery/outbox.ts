@@ -83,7 +83,13 @@ export class Outbox {
     if (!isNew) {
       const earlier = await store.get("response", intent.key);
       if (earlier?.state === "sent") return earlier.value as Receipt;
-      if (earlier?.state === "unknown") throw heldError(account);
+      const cutOff = earlier?.state === "unknown" || (earlier?.state === "sending" && !account.mayResend);
+      if (cutOff) {
+        await store.commit([{ update: { space: "response", key: intent.key, state: "unknown" } }]);
+        throw heldError(account);
+      }
+      // What an earlier try sent of several parts stays sent.
+      if (earlier?.state === "intended") Object.assign(progress, earlier.value, { intent });
       await store.commit([{ put: row }]);
     }
     return this.#inLane(account, intent, () => this.#deliver(account, actions, progress, now));

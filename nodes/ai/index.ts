@@ -45,6 +45,11 @@ export default function aiNode(RED: NodeRed): void {
     const closing = new AbortController();
     const status = new Status(node);
 
+    const giveBack = (message: FlowMessage) => {
+      const eventId = (message["chat"] as { eventId?: unknown } | undefined)?.eventId;
+      if (typeof eventId === "string") gateway.inbox.giveBack(eventId);
+    };
+
     const answer = async (message: FlowMessage, question: Question): Promise<Answer> => {
       let started = false;
       status.waiting += 1;
@@ -92,15 +97,15 @@ export default function aiNode(RED: NodeRed): void {
           return;
         }
         const { text, provider, model, usage, durationMs } = await answer(message, question);
-        if (closing.signal.aborted) return;
+        if (closing.signal.aborted) return giveBack(message);
         status.answered(provider === "demo" ? "demo model" : model);
         if (question.event) message["event"] = question.event;
         message.payload = { v: 1, text } satisfies Response;
         message["ai"] = { model, provider, usage, durationMs };
         send([message, null]);
       } catch (thrown) {
-        // The node was closed: nobody is there any more to be told.
-        if (closing.signal.aborted) return;
+        // The node was closed: nobody is there any more to be told. The question is asked again after the deploy.
+        if (closing.signal.aborted) return giveBack(message);
         status.failed(thrown);
         fail(message, asError(thrown), config, send);
       }

@@ -32,7 +32,7 @@ export function accountClass(RED: NodeRed, gateway: Gateway, definition: Channel
         for (const end of endings) end();
       };
     };
-    onClose(node, () => gateway.closeAccount(account));
+    onClose(node, (removed) => gateway.closeAccount(account, removed));
   });
 }
 

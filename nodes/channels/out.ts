@@ -3,23 +3,28 @@ import { randomUUID } from "node:crypto";
 import type { ChannelDefinition, Destination } from "../../lib/channel/define";
 import { RedclawError } from "../../lib/errors";
 import type { Gateway } from "../../lib/gateway";
-import { toResponse } from "../../lib/message/check";
+import { checkContext, toResponse } from "../../lib/message/check";
 import { type FlowMessage, type NodeConfig, type NodeRed, nodeClass, onClose, onInput, type RedNode } from "../red";
+import { Ordinals } from "../reply/ordinals";
 import { findAccount, statusOf } from "./account";
 
 export function outClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefinition) {
   return nodeClass(RED, (node: RedNode, config: NodeConfig) => {
+    const ordinals = new Ordinals();
     // The input is taken even without an account: the sender hears why nothing was sent.
     let account: ReturnType<typeof findAccount>["account"] | undefined;
     onInput(node, async (message, send) => {
       account ??= findAccount(RED, definition, config).account;
       const to = await destinationOf(RED, definition, node, config, message);
       const response = toResponse(message.payload);
+      // A message that comes from an event has its key from it: when the flow runs again, it is not sent again.
+      const eventId = message["chat"] === undefined ? undefined : checkContext(message["chat"]).eventId;
       message.payload = await gateway.send({
-        key: `${node.id}/${randomUUID()}`,
+        key: eventId === undefined ? `${node.id}/${randomUUID()}` : `${eventId}/${node.id}/${ordinals.next(eventId)}`,
         account: account.id,
         to,
         response,
+        ...(eventId === undefined ? {} : { eventId }),
       });
       send(message);
     });

@@ -26,6 +26,7 @@ export function gatewayOf(red: NodeRed): Gateway {
         error: (text) => log.error(`[redclaw] ${text}`),
       },
       root,
+      red.events,
     );
     gateways.set(anchor, gateway);
     installIntake(gateway, { httpNode: red.httpNode, nodeRoot: root });

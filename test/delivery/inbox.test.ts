@@ -134,3 +134,57 @@ describe("inbox", () => {
     assert.equal((await channel.gateway.targets("acc", "kitch")).length, 1);
   });
 });
+
+describe("inbox: events that a flow did not finish", () => {
+  async function opened(channel: Scripted) {
+    const account = channel.open();
+    await account.ready(Date.now() + 1000);
+    const heard: MessageEvent[] = [];
+    channel.gateway.inbox.listen("acc", (event) => heard.push(structuredClone(event)));
+    return { account, heard };
+  }
+
+  it("go out again after a deploy when they were given back, at most three times", async () => {
+    const channel = new Scripted();
+    const { account, heard } = await opened(channel);
+    const event = messageEvent();
+    await account.accept(event);
+    for (let deploys = 0; deploys < 6; deploys += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      channel.gateway.inbox.giveBack(event.id);
+      await channel.gateway.connected(account);
+    }
+    assert.deepEqual(
+      heard.map(({ redelivered }) => redelivered),
+      [undefined, 1, 2, 3],
+    );
+    assert.equal((await (await channel.gateway.store()).get("event", event.id))?.state, "settled");
+    await channel.close();
+  });
+
+  it("go out again when the account closed while they were between two nodes", async () => {
+    const channel = new Scripted();
+    const { account, heard } = await opened(channel);
+    await account.accept(messageEvent());
+    await channel.gateway.closeAccount(account);
+    channel.open();
+    await until(() => heard.length === 2);
+    assert.equal(heard[1]?.redelivered, 1);
+    await channel.close();
+  });
+
+  it("stay where they are when they went out long before the account closed, or were answered", async () => {
+    const channel = new Scripted();
+    const { account, heard } = await opened(channel);
+    const answered = messageEvent();
+    await account.accept(messageEvent({ text: "old" }));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await account.accept(answered);
+    channel.gateway.inbox.settle(answered.id, "answered");
+    await channel.gateway.closeAccount(account);
+    await channel.open().ready(Date.now() + 1000);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(heard.length, 2);
+    await channel.close();
+  });
+});

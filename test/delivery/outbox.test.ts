@@ -168,3 +168,29 @@ describe("outbox", () => {
     await assert.rejects(channel.send("hi"), (error: RedclawError) => error.code === "account-missing");
   });
 });
+
+describe("outbox: a deploy between intent and sending", () => {
+  it("an answer to an account that is just closed waits and goes out when it opens", async () => {
+    const channel = new Scripted();
+    const account = channel.open();
+    await account.ready(Date.now() + 1000);
+    await channel.gateway.closeAccount(account);
+    await assert.rejects(channel.send("late", "c1", "k"), { code: "closing" });
+    channel.open();
+    await until(() => channel.sent.length === 1);
+    assert.deepEqual(channel.texts(), ["late"]);
+    const again = await channel.send("late", "c1", "k");
+    assert.equal(again.messageId, "1");
+    assert.equal(channel.sent.length, 1);
+    await channel.close();
+  });
+
+  it("an answer to an account that was deleted says so", async () => {
+    const channel = new Scripted();
+    const account = channel.open();
+    await account.ready(Date.now() + 1000);
+    await channel.gateway.closeAccount(account, true);
+    await assert.rejects(channel.send("late"), { code: "account-missing" });
+    await channel.close();
+  });
+});

@@ -10,10 +10,8 @@ import { type Fault, Refusal } from "./telegram/answers";
 import { BotMethods, type StoredFile } from "./telegram/methods";
 import { type Arguments, readArguments } from "./telegram/request";
 
-export type { Fault } from "./telegram/answers";
-
 /** One call as it arrived. */
-export interface JournalEntry {
+interface JournalEntry {
   method: string;
   args: Record<string, unknown>;
   files: Arguments["files"];

@@ -6,7 +6,7 @@ import { faultOfAnswer, faultOfNetwork, faultOfPage } from "./faults";
 export type Method = keyof RawApi & string;
 export type Result<M extends Method> = Awaited<ReturnType<RawApi[M]>>;
 
-export interface CallOptions {
+interface CallOptions {
   /** Milliseconds. */
   withinMs: number;
   signal?: AbortSignal;

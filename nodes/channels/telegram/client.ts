@@ -73,11 +73,10 @@ class TelegramClient implements Client {
   readonly #apiRoot: string;
   readonly #secrets: string[];
   readonly #api: BotApi;
-  /** Everything ends. */
+  /** Every call ends. Not before `close`: what is being sent when the account closes may finish. */
   readonly #closing = new AbortController();
   /** Only receiving ends: the token was refused. */
   readonly #halted = new AbortController();
-  readonly #onContextAbort = () => this.#closing.abort();
   /** Groups that became supergroups while we ran: old id -> new id. */
   readonly #moved = new Map<string, string>();
   readonly accepted?: (update: unknown) => void;
@@ -105,8 +104,6 @@ class TelegramClient implements Client {
     this.#secrets = [this.#token, webhookSecret(account) ?? ""];
     this.#apiRoot = (account.apiRoot?.trim() || API_ROOT).replace(/\/+$/, "");
     this.#me = { id: Number(this.#token.split(":")[0]) };
-    if (ctx.signal.aborted) this.#closing.abort();
-    else ctx.signal.addEventListener("abort", this.#onContextAbort, { once: true });
     this.#api = this.#line(this.#closing.signal);
     if (this.#isWebhook) this.accepted = (update) => this.#answerButton(update);
   }
@@ -129,7 +126,7 @@ class TelegramClient implements Client {
   /** Finds out who we are and starts receiving. */
   async open(): Promise<void> {
     this.#ctx.status({ state: "connecting" });
-    const me = await this.#call("getMe", {});
+    const me = await this.#call("getMe", {}, this.#ctx.signal);
     this.#me = { id: me.id, username: me.username };
     this.#buttons = await ButtonValues.load(this.#ctx.memory);
     if (this.#isWebhook) await this.#openWebhook(me);
@@ -138,14 +135,14 @@ class TelegramClient implements Client {
 
   async #openPoll(me: UserFromGetMe): Promise<void> {
     // A webhook of an earlier life would take the messages. What waits at Telegram is kept (no drop_pending_updates).
-    await this.#call("deleteWebhook", {});
+    await this.#call("deleteWebhook", {}, this.#ctx.signal);
     const identity = identityOf(me);
     const poll = new Poll({
       ctx: this.#ctx,
       api: this.#api,
       timing: this.#timing,
       identity,
-      signal: AbortSignal.any([this.#closing.signal, this.#halted.signal]),
+      signal: AbortSignal.any([this.#ctx.signal, this.#closing.signal, this.#halted.signal]),
       accepted: (update) => this.#answerButton(update),
       refused: (error) => this.#refused(error),
     });
@@ -174,11 +171,8 @@ class TelegramClient implements Client {
       return;
     }
     try {
-      await this.#call("setWebhook", {
-        url: webhookUrl,
-        secret_token: secret,
-        allowed_updates: ALLOWED_UPDATES,
-      });
+      const args = { url: webhookUrl, secret_token: secret, allowed_updates: ALLOWED_UPDATES };
+      await this.#call("setWebhook", args, this.#ctx.signal);
     } catch (error) {
       if (!(error instanceof TelegramError) || error.fault !== "refused") throw error;
       misconfigured(
@@ -193,17 +187,8 @@ class TelegramClient implements Client {
     return parse(update, this.#me, this.#ctx.account.id, {
       raw: this.#ctx.account.options["raw"] === true,
       buttonValue: (data) => this.#buttons?.find(data),
-      arrivedAt: this.#arrivalOf(update),
     });
   }
-
-  /** The same update read again is the same event, so it keeps its time. */
-  #arrivalOf(update: unknown): number {
-    const id = isRecord(update) ? update["update_id"] : undefined;
-    if (id !== this.#arrival.id) this.#arrival = { id, at: Date.now() };
-    return this.#arrival.at;
-  }
-  #arrival: { id: unknown; at: number } = { id: undefined, at: 0 };
 
   async send(part: MessagePart, to: Destination, options: SendOptions): Promise<{ messageId: string }> {
     await this.#remember(part);
@@ -348,7 +333,6 @@ class TelegramClient implements Client {
   }
 
   async close(): Promise<void> {
-    this.#ctx.signal.removeEventListener("abort", this.#onContextAbort);
     this.#closing.abort();
     await this.#polling;
     // The account is on its way out: this last call has its own short time and may fail.

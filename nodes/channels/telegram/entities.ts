@@ -323,7 +323,9 @@ function misread(
     case "[":
       return inLabel;
     case "]":
-      return inLabel || next === "(" || next === "[" || next === ":" || (at === text.length - 1 && next !== "");
+      return (
+        inLabel || next === "(" || next === "[" || next === ":" || (at === text.length - 1 && next !== "")
+      );
     case "!":
       return next === "[" || (at === text.length - 1 && next !== "");
     case "<":

@@ -3,13 +3,14 @@
  * The token stands in every address we call, so no error is passed on as it came.
  */
 import { asError, ChannelError, type Fault } from "../../../lib/errors";
+import { redact } from "../../../lib/http/redact";
 
 /** The sentence for a token that Telegram does not take. */
 export const TOKEN_REFUSED =
   "Telegram refused this token. Copy it again from @BotFather - it looks like 123456:ABC...";
 
 /** An answer `{"ok":false,...}` of the Bot API. */
-export interface ApiAnswer {
+interface ApiAnswer {
   error_code: number;
   description: string;
   parameters?: { retry_after?: number; migrate_to_chat_id?: number };
@@ -114,7 +115,7 @@ const KNOWN: readonly { when: RegExp; fault: Fault; sentence: string; code?: str
 /** An answer of the Bot API -> error. `secrets` never stand in its sentence. */
 export function faultOfAnswer(answer: ApiAnswer, secrets: readonly string[]): ChannelError {
   const { error_code: code, parameters } = answer;
-  const said = hide(answer.description, secrets);
+  const said = redact(answer.description, secrets);
   const make = (fault: Fault, sentence: string, options?: { code?: string; retryAfterMs?: number }) =>
     new TelegramError(fault, sentence, { ...answer, description: said }, options);
 
@@ -191,24 +192,14 @@ function networkCode(thrown: unknown): string | undefined {
 /** The error itself when it is clean, else a copy whose message, cause and stack hold no secret. */
 function withoutSecrets(error: ChannelError, secrets: readonly string[]): ChannelError {
   const { fault, code, retryAfterMs } = error;
-  return error.cause === undefined && hide(error.message, secrets) === error.message
+  return error.cause === undefined && redact(error.message, secrets) === error.message
     ? error
-    : new ChannelError(fault, hide(error.message, secrets), { code, retryAfterMs });
-}
-
-/** Text without any of the secrets, also where they stand URL-encoded in an address. */
-export function hide(text: string, secrets: readonly string[]): string {
-  let clean = text;
-  for (const secret of secrets) {
-    if (secret === "") continue;
-    clean = clean.replaceAll(secret, "***").replaceAll(encodeURIComponent(secret), "***");
-  }
-  return clean;
+    : new ChannelError(fault, redact(error.message, secrets), { code, retryAfterMs });
 }
 
 /** A sentence for the log, of whatever was thrown. */
 export function describe(thrown: unknown, secrets: readonly string[]): string {
-  return hide(asError(thrown).message, secrets);
+  return redact(asError(thrown).message, secrets);
 }
 
 function originOf(address: string): string {

@@ -6,7 +6,7 @@ import type { BotApi } from "./api";
 import { API_ROOT, DOWNLOAD_MAX_BYTES, OWN_SERVER_DOWNLOAD_MAX_BYTES, type Timing } from "./constants";
 import { faultOfNetwork } from "./faults";
 
-export interface FileSource {
+interface FileSource {
   ctx: ConnectContext;
   api: BotApi;
   apiRoot: string;

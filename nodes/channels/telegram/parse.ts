@@ -14,13 +14,11 @@ export interface Me {
   username?: string;
 }
 
-export interface ParseOptions {
+interface ParseOptions {
   /** Put the update itself in the events. */
   raw?: boolean;
   /** The whole value behind a button's data, when it was too long for Telegram. */
   buttonValue?: (data: string) => string | undefined;
-  /** When the update came, in ms since 1970: the time of a pressed button, which Telegram does not tell. */
-  arrivedAt?: number;
 }
 
 /** What all kinds of update share. */
@@ -160,7 +158,7 @@ function ofButton(frame: Frame, query: NonNullable<Update["callback_query"]>): M
         messageId: String(message.message_id),
       },
       // Telegram does not tell when a button was pressed, only when its message was written.
-      timestamp: isoTime((frame.options.arrivedAt ?? Date.now()) / 1000),
+      timestamp: new Date().toISOString(),
     },
   ];
 }

@@ -11,7 +11,7 @@ import { ALLOWED_UPDATES, OFFSET_VALID_MS, type Timing } from "./constants";
 import { TelegramError } from "./faults";
 import { isId, isRecord } from "./untrusted";
 
-export interface PollOptions {
+interface PollOptions {
   ctx: ConnectContext;
   api: BotApi;
   timing: Timing;

@@ -19,7 +19,7 @@ export interface Call {
   upload?: { field: string; file: OpenedFile };
 }
 
-export type SendMethod =
+type SendMethod =
   | "sendMessage"
   | "sendPhoto"
   | "sendAnimation"

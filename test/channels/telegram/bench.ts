@@ -31,7 +31,7 @@ export const quick = {
 };
 export const quickConnect: Connect = createConnect(quick);
 
-export interface Disk {
+interface Disk {
   kept: Map<string, string>;
   /** Ids of events that the ledger knows. */
   known: Set<string>;

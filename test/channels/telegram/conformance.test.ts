@@ -12,12 +12,20 @@ channelConformance(
   {
     definition: telegram,
     updates: [
-      { name: "a text", update: { update_id: 1, message: { ...message, text: "hello" } }, kinds: ["message"] },
+      {
+        name: "a text",
+        update: { update_id: 1, message: { ...message, text: "hello" } },
+        kinds: ["message"],
+      },
       {
         name: "a command",
         update: {
           update_id: 2,
-          message: { ...message, text: "/start now", entities: [{ type: "bot_command", offset: 0, length: 6 }] },
+          message: {
+            ...message,
+            text: "/start now",
+            entities: [{ type: "bot_command", offset: 0, length: 6 }],
+          },
         },
         kinds: ["command"],
       },
@@ -30,7 +38,13 @@ channelConformance(
         name: "a button",
         update: {
           update_id: 4,
-          callback_query: { id: "9", from: person, chat_instance: "1", data: "yes", message: { ...message, text: "?" } },
+          callback_query: {
+            id: "9",
+            from: person,
+            chat_instance: "1",
+            data: "yes",
+            message: { ...message, text: "?" },
+          },
         },
         kinds: ["button"],
       },

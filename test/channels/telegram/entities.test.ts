@@ -12,7 +12,10 @@ function seen(source: string): string {
     .render(source)
     .replace(/<(br|\/p|\/li|\/h\d|\/blockquote)[^>]*>\n?/g, "\n")
     .replace(/<[^>]+>/g, "")
-    .replace(/&(lt|gt|amp|quot);/g, (_, name: string) => ({ lt: "<", gt: ">", amp: "&", quot: '"' })[name] as string);
+    .replace(
+      /&(lt|gt|amp|quot);/g,
+      (_, name: string) => ({ lt: "<", gt: ">", amp: "&", quot: '"' })[name] as string,
+    );
 }
 
 /** Spaces at the ends of lines and empty lines mean nothing in markdown. */
@@ -59,11 +62,25 @@ describe("telegram entities -> markdown", () => {
   });
 
   it("any plain text is seen as it was typed", () => {
-    const sign = fc.constantFrom(..."*_~`[]()<>#+-=|{}.!&\\:/ \n\t1ax", "🦞", "é", "lt;", "&#35;", "](", "**", "~~", "- ", "1. ");
+    const sign = fc.constantFrom(
+      ..."*_~`[]()<>#+-=|{}.!&\\:/ \n\t1ax",
+      "🦞",
+      "é",
+      "lt;",
+      "&#35;",
+      "](",
+      "**",
+      "~~",
+      "- ",
+      "1. ",
+    );
     fc.assert(
-      fc.property(fc.array(sign, { maxLength: 30 }).map((signs) => signs.join("")), (text) => {
-        assert.equal(tidy(seen(toMarkdown(text, []))), tidy(text));
-      }),
+      fc.property(
+        fc.array(sign, { maxLength: 30 }).map((signs) => signs.join("")),
+        (text) => {
+          assert.equal(tidy(seen(toMarkdown(text, []))), tidy(text));
+        },
+      ),
       { numRuns: 5000 },
     );
   });
@@ -84,12 +101,27 @@ describe("telegram entities -> markdown", () => {
 
   it("words in any markup are whole after rendering", () => {
     const text = "alpha beta gamma delta epsilon";
-    const words = Array.from(text.matchAll(/\w+/g), (match) => ({ offset: match.index, length: match[0].length }));
-    const type = fc.constantFrom("bold", "italic", "strikethrough", "code", "underline", "blockquote", "pre", "mention");
+    const words = Array.from(text.matchAll(/\w+/g), (match) => ({
+      offset: match.index,
+      length: match[0].length,
+    }));
+    const type = fc.constantFrom(
+      "bold",
+      "italic",
+      "strikethrough",
+      "code",
+      "underline",
+      "blockquote",
+      "pre",
+      "mention",
+    );
     const marked = fc.array(fc.record({ type, word: fc.constantFrom(...words) }), { maxLength: 5 });
     fc.assert(
       fc.property(marked, (marks) => {
-        const markdown = toMarkdown(text, marks.map(({ type, word }) => ({ type, ...word })));
+        const markdown = toMarkdown(
+          text,
+          marks.map(({ type, word }) => ({ type, ...word })),
+        );
         assert.deepEqual(seen(markdown).match(/[a-z]+/g), text.split(" "));
       }),
       { numRuns: 2000 },

@@ -58,11 +58,13 @@ describe("telegram parse: messages", () => {
     const [photo] = one("photo").attachments;
     assert.deepEqual(photo, { kind: "image", mime: "image/jpeg", size: 81234, ref: "AgACAgIAAxkBAAIBlarge" });
     assert.equal(one("photo").text, "my **cat** 🐈");
-    const kinds = ["voice", "audio", "video", "video_note", "animation", "document", "sticker"].map((name) => {
-      const { attachments } = one(name);
-      assert.equal(attachments.length, 1, name);
-      return [name, attachments[0]?.kind, attachments[0]?.mime];
-    });
+    const kinds = ["voice", "audio", "video", "video_note", "animation", "document", "sticker"].map(
+      (name) => {
+        const { attachments } = one(name);
+        assert.equal(attachments.length, 1, name);
+        return [name, attachments[0]?.kind, attachments[0]?.mime];
+      },
+    );
     assert.deepEqual(kinds, [
       ["voice", "voice", "audio/ogg"],
       ["audio", "audio", "audio/mpeg"],
@@ -254,7 +256,16 @@ describe("telegram parse: bad input", () => {
   });
 
   it("what is no update gives nothing", () => {
-    for (const bad of [null, undefined, 7, "x", [], {}, { update_id: "1" }, { update_id: 1, message: null }]) {
+    for (const bad of [
+      null,
+      undefined,
+      7,
+      "x",
+      [],
+      {},
+      { update_id: "1" },
+      { update_id: 1, message: null },
+    ]) {
       assert.deepEqual(parse(bad, me, "acc1"), []);
     }
     assert.deepEqual(parse(message({ chat: { id: "5" } }), me, "acc1"), []);
@@ -262,7 +273,14 @@ describe("telegram parse: bad input", () => {
   });
 
   it("fields of the wrong type are as good as absent", () => {
-    const bad = { photo: [null], voice: 5, document: "x", location: { latitude: "1" }, entities: 7, text: 42 };
+    const bad = {
+      photo: [null],
+      voice: 5,
+      document: "x",
+      location: { latitude: "1" },
+      entities: 7,
+      text: 42,
+    };
     assert.deepEqual(parse(message(bad), me, "acc1"), []);
     const [event] = parse(message({ text: "hi", date: "soon", entities: [null, { type: 1 }] }), me, "acc1");
     assert.equal(event?.text, "hi");
@@ -297,7 +315,11 @@ describe("telegram parse: bad input", () => {
 
   it("10 MB of text with ten thousand entities is read in a few seconds", () => {
     const text = "_*~`[x](y) 🦞\n".repeat(700_000);
-    const entities = Array.from({ length: 10_000 }, (_, index) => ({ type: "bold", offset: index * 10, length: 5 }));
+    const entities = Array.from({ length: 10_000 }, (_, index) => ({
+      type: "bold",
+      offset: index * 10,
+      length: 5,
+    }));
     const started = Date.now();
     const [event] = parse(message({ text, entities }), me, "acc1");
     assert.ok((event?.text.length ?? 0) > text.length);
@@ -314,7 +336,10 @@ describe("telegram parse: bad input", () => {
         fc.dictionary(fc.constantFrom(...keys, "__proto__"), tie("any"), { maxKeys: 8 }),
       ),
     })).any;
-    const broken = fc.tuple(fc.constantFrom(...Object.values(updates)), fc.array(fc.tuple(fc.nat(), value), { maxLength: 4 }));
+    const broken = fc.tuple(
+      fc.constantFrom(...Object.values(updates)),
+      fc.array(fc.tuple(fc.nat(), value), { maxLength: 4 }),
+    );
     fc.assert(
       fc.property(broken, ([update, changes]) => {
         const copy = structuredClone(update) as unknown;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Bot, GrammyError, InputFile, InlineKeyboard } from "grammy";
+import { Bot, GrammyError, InlineKeyboard, InputFile } from "grammy";
 import { parseTelegramHtml } from "../../platforms/telegram/html";
 import { startServer } from "./bench";
 
@@ -15,13 +15,21 @@ describe("the test Telegram server", () => {
     bot.on("message:photo", (ctx) => ctx.replyWithPhoto(new InputFile(Buffer.from("jpeg"), "a.jpg")));
     const running = bot.start({ timeout: 1 });
     server.say("/start");
-    server.say("", { extra: { text: undefined, photo: [{ file_id: "a", file_unique_id: "b", width: 1, height: 1 }] } });
+    server.say("", {
+      extra: { text: undefined, photo: [{ file_id: "a", file_unique_id: "b", width: 1, height: 1 }] },
+    });
     await until(() => server.sent.length === 2);
     assert.equal(server.sent[0]?.text, "hi Ada");
     assert.deepEqual(server.sent[0]?.entities, [{ type: "bold", offset: 0, length: 6 }]);
     assert.deepEqual([...server.methods.uploads.values()][0]?.data, Buffer.from("jpeg"));
     server.push({
-      callback_query: { id: "77", from: server.person(), chat_instance: "1", data: "x", message: server.sent[0] },
+      callback_query: {
+        id: "77",
+        from: server.person(),
+        chat_instance: "1",
+        data: "x",
+        message: server.sent[0],
+      },
     });
     await until(() => server.methods.answered.includes("77"));
     await bot.stop();
@@ -45,19 +53,38 @@ describe("the test Telegram server", () => {
     const [a, b, c] = [server.say("a"), server.say("b"), server.say("c")];
     assert.equal((await api.getUpdates({ limit: 2 })).length, 2);
     assert.equal((await api.getUpdates()).length, 3);
-    assert.deepEqual((await api.getUpdates({ offset: b.update_id })).map((one) => one.update_id), [b.update_id, c.update_id]);
-    assert.equal(server.pending.some((one) => one.update_id === a.update_id), false);
-    assert.deepEqual((await api.getUpdates({ offset: -1 })).map((one) => one.update_id), [c.update_id]);
+    assert.deepEqual(
+      (await api.getUpdates({ offset: b.update_id })).map((one) => one.update_id),
+      [b.update_id, c.update_id],
+    );
+    assert.equal(
+      server.pending.some((one) => one.update_id === a.update_id),
+      false,
+    );
+    assert.deepEqual(
+      (await api.getUpdates({ offset: -1 })).map((one) => one.update_id),
+      [c.update_id],
+    );
   });
 
   it("refuses what Telegram refuses, in Telegram's words", async () => {
     const server = await startServer();
     const { api } = new Bot(server.token, { client: { apiRoot: server.url } });
     const html = (text: string) => api.sendMessage(5, text, { parse_mode: "HTML" });
-    const said = (words: RegExp) => (error: unknown) => error instanceof GrammyError && words.test(error.description);
-    await assert.rejects(html("<b>x"), said(/can't parse entities: Can't find end tag corresponding to start tag "b"/));
-    await assert.rejects(html("<ul>x</ul>"), said(/can't parse entities: Unsupported start tag "ul" at byte offset 0/));
-    await assert.rejects(html("é <i>x</b>"), said(/Unmatched end tag at byte offset 7, expected "<\/i>", found "<\/b>"/));
+    const said = (words: RegExp) => (error: unknown) =>
+      error instanceof GrammyError && words.test(error.description);
+    await assert.rejects(
+      html("<b>x"),
+      said(/can't parse entities: Can't find end tag corresponding to start tag "b"/),
+    );
+    await assert.rejects(
+      html("<ul>x</ul>"),
+      said(/can't parse entities: Unsupported start tag "ul" at byte offset 0/),
+    );
+    await assert.rejects(
+      html("é <i>x</b>"),
+      said(/Unmatched end tag at byte offset 7, expected "<\/i>", found "<\/b>"/),
+    );
     await assert.rejects(html("a < b > c"), said(/Unsupported start tag ""/));
     await assert.rejects(html("<b> </b>"), said(/message text is empty/));
     await assert.rejects(api.sendMessage(5, "x".repeat(4097)), said(/message is too long/));
@@ -65,8 +92,14 @@ describe("the test Telegram server", () => {
     await assert.rejects(html(`${"🦞".repeat(2048)}&amp;`), said(/message is too long/));
     const keyboard = new InlineKeyboard().text("a", "é".repeat(33));
     await assert.rejects(api.sendMessage(5, "x", { reply_markup: keyboard }), said(/BUTTON_DATA_INVALID/));
-    await assert.rejects(api.sendPhoto(5, new InputFile(Buffer.alloc(11 * 1024 * 1024), "a.jpg")), said(/Too Large/));
-    await assert.rejects(new Bot("1:wrong", { client: { apiRoot: server.url } }).api.getMe(), said(/Unauthorized/));
+    await assert.rejects(
+      api.sendPhoto(5, new InputFile(Buffer.alloc(11 * 1024 * 1024), "a.jpg")),
+      said(/Too Large/),
+    );
+    await assert.rejects(
+      new Bot("1:wrong", { client: { apiRoot: server.url } }).api.getMe(),
+      said(/Unauthorized/),
+    );
   });
 
   it("reads entities with the offsets Telegram uses", () => {
@@ -97,7 +130,10 @@ describe("the test Telegram server", () => {
       const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`;
       await api.setWebhook(url, { secret_token: "s3cret" });
       assert.equal((await api.getWebhookInfo()).url, url);
-      await assert.rejects(api.getUpdates(), (error) => error instanceof GrammyError && error.error_code === 409);
+      await assert.rejects(
+        api.getUpdates(),
+        (error) => error instanceof GrammyError && error.error_code === 409,
+      );
       const { update_id } = server.say("hello");
       await until(() => server.pending.length === 0);
       assert.deepEqual(seen, [

@@ -16,7 +16,13 @@ describe("telegram receiving by polling", () => {
     assert.equal(account.events[0]?.text, "hello");
     assert.equal("drop_pending_updates" in (server.calls("deleteWebhook")[0]?.args ?? {}), false);
     const asked = server.calls("getUpdates")[0]?.args["allowed_updates"] as string[];
-    for (const kind of ["message_reaction", "chat_member", "my_chat_member", "channel_post", "callback_query"]) {
+    for (const kind of [
+      "message_reaction",
+      "chat_member",
+      "my_chat_member",
+      "channel_post",
+      "callback_query",
+    ]) {
       assert.ok(asked.includes(kind), kind);
     }
   });
@@ -39,7 +45,10 @@ describe("telegram receiving by polling", () => {
     const { server, account } = await connected();
     server.pushRaw({ update_id: 870000001, message: { message_id: "what", chat: 7, entities: "x" } });
     server.pushRaw({ update_id: 870000002, surprise: [null] });
-    server.pushRaw({ update_id: 870000003, message: { message_id: 1, chat: { id: 5, type: "private" }, from: 5 } });
+    server.pushRaw({
+      update_id: 870000003,
+      message: { message_id: 1, chat: { id: 5, type: "private" }, from: 5 },
+    });
     server.say("after the poison");
     await account.until(() => account.events.length === 1);
     assert.equal(account.events[0]?.text, "after the poison");
@@ -143,7 +152,11 @@ describe("telegram receiving by polling", () => {
 describe("telegram receiving in trouble", () => {
   it("two copies of a bot: one says so, asks calmly, and goes on when the other stops", async () => {
     const { server, account } = await connected();
-    server.fail("getUpdates", { kind: "error", code: 409, description: "Conflict: terminated by other getUpdates request" }, 3);
+    server.fail(
+      "getUpdates",
+      { kind: "error", code: 409, description: "Conflict: terminated by other getUpdates request" },
+      3,
+    );
     server.say("wake up");
     await account.until(() => account.states.includes("conflict"));
     const status = account.ctx.statuses.find(({ state }) => state === "conflict");
@@ -199,7 +212,10 @@ describe("telegram receiving in trouble", () => {
     const server = await startServer();
     for (const token of ["", "hello", "1:a/../../x", "1:a b"]) {
       const account = accountOn(server, { credentials: { token } });
-      await assert.rejects(account.connect(), (error) => error instanceof ChannelError && error.fault === "auth");
+      await assert.rejects(
+        account.connect(),
+        (error) => error instanceof ChannelError && error.fault === "auth",
+      );
     }
     assert.equal(server.journal.length, 0);
   });
@@ -209,7 +225,10 @@ describe("telegram receiving in trouble", () => {
     await account.until(() => server.calls("getUpdates").length > 0);
     server.revoked = true;
     const before = server.journal.length;
-    await assert.rejects(client.send(text("x"), ada, sending()), (error) => error instanceof ChannelError && error.fault === "auth");
+    await assert.rejects(
+      client.send(text("x"), ada, sending()),
+      (error) => error instanceof ChannelError && error.fault === "auth",
+    );
     await account.until(() => account.states.at(-1) === "refused");
     await new Promise((resolve) => setTimeout(resolve, 1300));
     assert.ok(server.journal.length - before <= 3, `${server.journal.length - before} calls`);
@@ -234,8 +253,13 @@ describe("telegram receiving in trouble", () => {
     const { server, account } = await connected();
     const port = Number(new URL(server.url).port);
     await server.stop();
-    await account.until(() => account.ctx.statuses.filter(({ state }) => state === "reconnecting").length >= 4, 4000);
-    const pauses = account.ctx.statuses.flatMap((status) => (status.state === "reconnecting" ? [status.inMs] : []));
+    await account.until(
+      () => account.ctx.statuses.filter(({ state }) => state === "reconnecting").length >= 4,
+      4000,
+    );
+    const pauses = account.ctx.statuses.flatMap((status) =>
+      status.state === "reconnecting" ? [status.inMs] : [],
+    );
     assert.ok((pauses[3] as number) > (pauses[0] as number), pauses.join(" "));
     server.say("while down");
     await server.start(port);
@@ -260,7 +284,12 @@ describe("telegram receiving in trouble", () => {
     const { server, account } = await connected();
     await server.stop();
     await account.until(() => account.states.includes("reconnecting"));
-    assert.equal(JSON.stringify([account.ctx.statuses, account.ctx.logged]).includes(server.token.split(":")[1] as string), false);
+    assert.equal(
+      JSON.stringify([account.ctx.statuses, account.ctx.logged]).includes(
+        server.token.split(":")[1] as string,
+      ),
+      false,
+    );
   });
 
   it("an address where something else lives is said so, and is no reason to blame the token", async () => {
@@ -311,11 +340,14 @@ describe("telegram receiving by webhook", () => {
   });
 
   it("tells Telegram the address, the secret and the kinds of update", async () => {
-    const { server, account } = await connected({ ...webhook, webhookUrl: "https://me.example/redclaw/telegram/acc1" });
+    const { server, account } = await connected({
+      ...webhook,
+      webhookUrl: "https://me.example/redclaw/telegram/acc1",
+    });
     const args = server.calls("setWebhook")[0]?.args;
     assert.equal(args?.["url"], "https://me.example/redclaw/telegram/acc1");
     assert.match(String(args?.["secret_token"]), /^[\w-]{40,}$/);
-    assert.ok((args?.["allowed_updates"] as string[]).includes("message_reaction"));
+    assert.ok((args?.["allowed_updates"] as string[] | undefined)?.includes("message_reaction"));
     assert.deepEqual(account.ctx.statuses.at(-1), { state: "connected", identity: "@crayfish_test_bot" });
   });
 

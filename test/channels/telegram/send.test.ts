@@ -6,8 +6,8 @@ import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
-import { ChannelError, type Fault } from "../../../lib/errors";
 import type { OpenedFile } from "../../../lib/channel/define";
+import { ChannelError, type Fault } from "../../../lib/errors";
 import { accountOn, ada, connected, file, quickConnect, sending, startServer, text } from "./bench";
 
 /** Checks the kind of fault and that no secret stands anywhere in it. */
@@ -43,8 +43,18 @@ describe("telegram sending text", () => {
 
   it("puts topic, reply, silence and buttons where Telegram wants them", async () => {
     const { server, client } = await connected();
-    const buttons = [[{ label: "On", value: "on" }, { label: "Site", url: "https://example.com" }], [{ label: "Yes" }]];
-    await client.send(text("x", { replyTo: "77", silent: true, buttons }), { conversation: "-1005", thread: "9" }, sending());
+    const buttons = [
+      [
+        { label: "On", value: "on" },
+        { label: "Site", url: "https://example.com" },
+      ],
+      [{ label: "Yes" }],
+    ];
+    await client.send(
+      text("x", { replyTo: "77", silent: true, buttons }),
+      { conversation: "-1005", thread: "9" },
+      sending(),
+    );
     assert.deepEqual(server.calls("sendMessage")[0]?.args, {
       chat_id: -1005,
       message_thread_id: 9,
@@ -67,9 +77,21 @@ describe("telegram sending text", () => {
   it("a button value longer than 64 bytes comes back whole, also after a restart", async () => {
     const { server, account, client } = await connected();
     const long = `{"scene":"${"é".repeat(60)}","room":7}`;
-    await client.send(text("x", { buttons: [[{ label: "A", value: long }, { label: "B", value: "short" }]] }), ada, sending());
+    await client.send(
+      text("x", {
+        buttons: [
+          [
+            { label: "A", value: long },
+            { label: "B", value: "short" },
+          ],
+        ],
+      }),
+      ada,
+      sending(),
+    );
     const message = server.sent[0];
-    const rows = (message as unknown as { reply_markup: { inline_keyboard: { callback_data: string }[][] } }).reply_markup;
+    const rows = (message as unknown as { reply_markup: { inline_keyboard: { callback_data: string }[][] } })
+      .reply_markup;
     const data = rows.inline_keyboard[0]?.[0]?.callback_data as string;
     assert.ok(Buffer.byteLength(data) <= 64);
     assert.equal(rows.inline_keyboard[0]?.[1]?.callback_data, "short");
@@ -97,7 +119,10 @@ describe("telegram sending text", () => {
   it("a chat that is no chat is refused before anything is sent", async () => {
     const { server, client } = await connected();
     for (const conversation of ["", "kitchen", "1 2", "4242x", "@a b"]) {
-      await assert.rejects(client.send(text("x"), { conversation }, sending()), faultIs("refused", /not a Telegram chat/));
+      await assert.rejects(
+        client.send(text("x"), { conversation }, sending()),
+        faultIs("refused", /not a Telegram chat/),
+      );
     }
     await client.send(text("x"), { conversation: "@garden_news" }, sending());
     assert.equal(server.calls("sendMessage").length, 1);
@@ -111,7 +136,11 @@ describe("telegram sending files", () => {
     const { server, account, client } = await connected();
     const path = join(await mkdtemp(join(tmpdir(), "redclaw-telegram-")), "Rechnung März; 7.pdf");
     await writeFile(path, "%PDF-1.7");
-    await client.send(file({ kind: "image", data: jpeg.toString("base64"), mime: "image/jpeg", name: "cat.jpg" }), ada, sending());
+    await client.send(
+      file({ kind: "image", data: jpeg.toString("base64"), mime: "image/jpeg", name: "cat.jpg" }),
+      ada,
+      sending(),
+    );
     await client.send(file({ kind: "file", path, mime: "application/pdf" }), ada, sending());
     account.ctx.open = async () => ({ data: Buffer.from("OggS"), name: "v.oga", mime: "audio/ogg" });
     await client.send(file({ kind: "voice", ref: "acc1:AwAC" }), ada, sending());
@@ -154,7 +183,14 @@ describe("telegram sending files", () => {
   it("an address on the local network is never shown to Telegram", async () => {
     const { server, account, client } = await connected();
     account.ctx.open = async () => ({ data: jpeg, name: "now.jpg", mime: "image/jpeg" });
-    const local = ["http://192.168.1.7/a.jpg", "https://10.0.0.3/a.jpg", "https://camera.local/a.jpg", "https://camera/a.jpg", "https://[::1]/a.jpg", "https://u:p@example.com/a.jpg"];
+    const local = [
+      "http://192.168.1.7/a.jpg",
+      "https://10.0.0.3/a.jpg",
+      "https://camera.local/a.jpg",
+      "https://camera/a.jpg",
+      "https://[::1]/a.jpg",
+      "https://u:p@example.com/a.jpg",
+    ];
     for (const url of local) await client.send(file({ kind: "image", url }), ada, sending());
     const shown = JSON.stringify(server.calls("sendPhoto").map(({ args }) => args));
     assert.equal(/192\.168|10\.0|camera|::1|u:p/.test(shown), false, shown);
@@ -169,7 +205,11 @@ describe("telegram sending files", () => {
       { data: jpeg, name: "wide.jpg", mime: "image/jpeg" },
       { data: Buffer.from("GIF89a"), name: "a.gif", mime: "image/gif" },
     ];
-    server.fail("sendPhoto", { kind: "error", code: 400, description: "Bad Request: PHOTO_INVALID_DIMENSIONS" });
+    server.fail("sendPhoto", {
+      kind: "error",
+      code: 400,
+      description: "Bad Request: PHOTO_INVALID_DIMENSIONS",
+    });
     for (const one of opened) {
       account.ctx.open = async () => one;
       await client.send(file({ kind: "image", path: "/x" }), ada, sending());
@@ -184,7 +224,10 @@ describe("telegram sending files", () => {
   it("a file that could not be fetched is no half-sent message", async () => {
     const { account, client } = await connected();
     account.ctx.open = () => Promise.reject(new ChannelError("interrupted", "The download broke off."));
-    await assert.rejects(client.send(file({ kind: "file", path: "/x" }), ada, sending()), faultIs("unreachable"));
+    await assert.rejects(
+      client.send(file({ kind: "file", path: "/x" }), ada, sending()),
+      faultIs("unreachable"),
+    );
   });
 
   it("50 MB arrive whole", async () => {
@@ -200,8 +243,18 @@ describe("telegram changing what was said", () => {
   it("edits, and an edit that changes nothing is a success", async () => {
     const { server, client } = await connected();
     const { messageId } = await client.send(text("one"), ada, sending());
-    await client.edit?.(messageId, text("<b>two</b>", { buttons: [[{ label: "A", value: "a" }]] }), ada, sending());
-    await client.edit?.(messageId, text("<b>two</b>", { buttons: [[{ label: "A", value: "a" }]] }), ada, sending());
+    await client.edit?.(
+      messageId,
+      text("<b>two</b>", { buttons: [[{ label: "A", value: "a" }]] }),
+      ada,
+      sending(),
+    );
+    await client.edit?.(
+      messageId,
+      text("<b>two</b>", { buttons: [[{ label: "A", value: "a" }]] }),
+      ada,
+      sending(),
+    );
     assert.equal(server.sent[0]?.text, "two");
     await assert.rejects(
       async () => client.edit?.(messageId, text("<b>three"), ada, sending()),
@@ -211,7 +264,11 @@ describe("telegram changing what was said", () => {
 
   it("edits the caption of a picture", async () => {
     const { server, client } = await connected();
-    const { messageId } = await client.send(file({ kind: "image", url: "https://example.com/a.png" }, { caption: "one" }), ada, sending());
+    const { messageId } = await client.send(
+      file({ kind: "image", url: "https://example.com/a.png" }, { caption: "one" }),
+      ada,
+      sending(),
+    );
     await client.edit?.(messageId, text("two"), ada, sending());
     assert.equal(server.sent[0]?.caption, "two");
   });
@@ -230,13 +287,20 @@ describe("telegram changing what was said", () => {
     assert.deepEqual(server.methods.reactions.get("4242:7"), [{ type: "emoji", emoji: "❤" }]);
     await client.react?.("7", "", ada, sending());
     assert.deepEqual(server.methods.reactions.get("4242:7"), []);
-    await assert.rejects(async () => client.react?.("7", "🦞", ada, sending()), faultIs("refused", /does not allow this emoji/));
+    await assert.rejects(
+      async () => client.react?.("7", "🦞", ada, sending()),
+      faultIs("refused", /does not allow this emoji/),
+    );
   });
 
   it("shows that somebody is typing, in the topic too", async () => {
     const { server, client } = await connected();
     await client.typing?.({ conversation: "-1005", thread: "9" });
-    assert.deepEqual(server.calls("sendChatAction")[0]?.args, { chat_id: -1005, action: "typing", message_thread_id: 9 });
+    assert.deepEqual(server.calls("sendChatAction")[0]?.args, {
+      chat_id: -1005,
+      action: "typing",
+      message_thread_id: 9,
+    });
   });
 });
 
@@ -244,7 +308,7 @@ describe("telegram saying no", () => {
   it("every answer of Telegram's is the right kind of fault", async () => {
     const { server, client } = await connected();
     const cases: [number, string, Fault][] = [
-      [400, "Bad Request: can't parse entities: Unsupported start tag \"x\"", "formatting"],
+      [400, 'Bad Request: can\'t parse entities: Unsupported start tag "x"', "formatting"],
       [400, "Bad Request: chat not found", "gone"],
       [400, "Bad Request: message thread not found", "gone"],
       [403, "Forbidden: bot was blocked by the user", "gone"],
@@ -295,11 +359,15 @@ describe("telegram saying no", () => {
 
   it("an upload cut off in the middle is ambiguous and leaves nothing behind", async () => {
     const server = await startServer();
-    const trap = createTcpServer((socket) => socket.once("data", () => setTimeout(() => socket.destroy(), 20)));
+    const trap = createTcpServer((socket) =>
+      socket.once("data", () => setTimeout(() => socket.destroy(), 20)),
+    );
     await new Promise<void>((resolve) => trap.listen(0, "127.0.0.1", resolve));
     const account = accountOn(server);
     const client = await account.connect();
-    const trapped = accountOn(server, { apiRoot: `http://127.0.0.1:${(trap.address() as AddressInfo).port}` });
+    const trapped = accountOn(server, {
+      apiRoot: `http://127.0.0.1:${(trap.address() as AddressInfo).port}`,
+    });
     const uploading = await trapped.connect(quickConnect, { test: true });
     const part = file({ kind: "file", data: Buffer.alloc(5_000_000).toString("base64"), name: "a.bin" });
     await assert.rejects(uploading.send(part, ada, sending()), faultIs("interrupted"));
@@ -316,7 +384,10 @@ describe("telegram saying no", () => {
     setTimeout(() => giveUp.abort(), 50);
     await assert.rejects(sent, faultIs("interrupted"));
     assert.ok(Date.now() - started < 500);
-    await assert.rejects(client.send(text("x"), ada, { key: "k", signal: giveUp.signal }), faultIs("unreachable"));
+    await assert.rejects(
+      client.send(text("x"), ada, { key: "k", signal: giveUp.signal }),
+      faultIs("unreachable"),
+    );
   });
 });
 
@@ -330,12 +401,20 @@ describe("telegram files and identity", () => {
 
   it("above 20 MB it says what the limit is", async () => {
     const { server, client } = await connected();
-    server.addFile({ file_id: "BIG", file_path: "videos/a.mp4", data: Buffer.alloc(1), file_size: 21 * 1024 * 1024 });
-    await assert.rejects(async () => client.download?.("BIG", new AbortController().signal), (error) => {
-      assert.match((error as Error).message, /20 MB/);
-      assert.equal((error as ChannelError).code, "too-large");
-      return faultIs("refused")(error);
+    server.addFile({
+      file_id: "BIG",
+      file_path: "videos/a.mp4",
+      data: Buffer.alloc(1),
+      file_size: 21 * 1024 * 1024,
     });
+    await assert.rejects(
+      async () => client.download?.("BIG", new AbortController().signal),
+      (error) => {
+        assert.match((error as Error).message, /20 MB/);
+        assert.equal((error as ChannelError).code, "too-large");
+        return faultIs("refused")(error);
+      },
+    );
   });
 
   it("a file that is gone, a place and a broken download are faults with a sentence", async () => {
@@ -365,15 +444,21 @@ describe("telegram files and identity", () => {
 
   it("the connection test of a wrong token says where to get the right one", async () => {
     const server = await startServer();
-    const client = await accountOn(server, { credentials: { token: "99:wrong" } }).connect(quickConnect, { test: true });
+    const client = await accountOn(server, { credentials: { token: "99:wrong" } }).connect(quickConnect, {
+      test: true,
+    });
     await assert.rejects(async () => client.test?.(), faultIs("auth", /@BotFather/));
   });
 
   it("a server that answers nonsense is no reason to fall over", async () => {
     const server = await startServer();
-    const nonsense = createServer((_, response) => response.writeHead(200, { "content-type": "application/json" }).end("{"));
+    const nonsense = createServer((_, response) =>
+      response.writeHead(200, { "content-type": "application/json" }).end("{"),
+    );
     await new Promise<void>((resolve) => nonsense.listen(0, "127.0.0.1", resolve));
-    const account = accountOn(server, { apiRoot: `http://127.0.0.1:${(nonsense.address() as AddressInfo).port}` });
+    const account = accountOn(server, {
+      apiRoot: `http://127.0.0.1:${(nonsense.address() as AddressInfo).port}`,
+    });
     await assert.rejects(account.connect(), faultIs("interrupted"));
     nonsense.closeAllConnections();
     await new Promise((resolve) => nonsense.close(resolve));

@@ -22,7 +22,7 @@ const TAGS = new Set([
 ]);
 const NAMED: Record<string, string> = { lt: "<", gt: ">", amp: "&", quot: '"' };
 
-export interface ParsedHtml {
+interface ParsedHtml {
   text: string;
   entities: { type: string; offset: number; length: number; url?: string; language?: string }[];
 }
