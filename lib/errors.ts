@@ -38,7 +38,11 @@ export class ChannelError extends RedclawError {
   readonly fault: Fault;
   /** Milliseconds to wait, when the platform says so. */
   readonly retryAfterMs?: number;
-  constructor(fault: Fault, sentence: string, options?: { code?: string; retryAfterMs?: number; cause?: unknown }) {
+  constructor(
+    fault: Fault,
+    sentence: string,
+    options?: { code?: string; retryAfterMs?: number; cause?: unknown },
+  ) {
     super(options?.code ?? `channel-${fault}`, sentence, { cause: options?.cause });
     this.name = "ChannelError";
     this.fault = fault;

@@ -185,7 +185,10 @@ export class Gateway {
     const account = this.#account(ref.slice(0, at));
     const client = await account.ready(Date.now() + CLOCK_MS);
     if (!client.download) {
-      throw new RedclawError("no-download", `${account.definition.label} does not hand out the files it received.`);
+      throw new RedclawError(
+        "no-download",
+        `${account.definition.label} does not hand out the files it received.`,
+      );
     }
     return client.download(ref.slice(at + 1), signal);
   }
@@ -193,7 +196,11 @@ export class Gateway {
   /** Chats that can be written to: the recent ones, then those the platform lists. */
   async targets(accountId: string, query: string): Promise<ChatTarget[]> {
     const recent = await this.inbox.recentChats(accountId, query);
-    const listed = (await this.accounts.get(accountId)?.client?.targets?.(query).catch(() => [])) ?? [];
+    const listed =
+      (await this.accounts
+        .get(accountId)
+        ?.client?.targets?.(query)
+        .catch(() => [])) ?? [];
     const key = (chat: ChatTarget) => `${chat.id}|${chat.thread ?? ""}`;
     const known = new Set(recent.map(key));
     return [...recent, ...listed.filter((chat) => !known.has(key(chat)))];

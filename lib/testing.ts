@@ -1,2 +1,2 @@
 /** The suite every channel must pass: `@redclaw/node-red-gateway/testing`. */
-export { channelConformance, type ConformanceSubject } from "./channel/conformance";
+export { type ConformanceSubject, channelConformance } from "./channel/conformance";

@@ -35,7 +35,10 @@ export interface RedNode {
   name?: string;
   credentials?: Record<string, string | undefined>;
   users?: Record<string, RedNode>;
-  on(event: "input", listener: (message: FlowMessage, send: Send, done: (error?: Error) => void) => void): void;
+  on(
+    event: "input",
+    listener: (message: FlowMessage, send: Send, done: (error?: Error) => void) => void,
+  ): void;
   on(event: "close", listener: (removed: boolean, done: () => void) => void): void;
   send: Send;
   status(status: NodeStatus): void;
@@ -48,7 +51,7 @@ export interface RedNode {
 export interface NodeRed {
   nodes: {
     createNode(node: RedNode, config: NodeConfig): void;
-    registerType(type: string, constructor: new (config: NodeConfig) => unknown, options?: object): void;
+    registerType(type: string, node: new (config: NodeConfig) => unknown, options?: object): void;
     getNode(id: string): RedNode | null;
     getCredentials(id: string): Record<string, string> | undefined;
   };
@@ -61,7 +64,12 @@ export interface NodeRed {
   httpNode?: Router & { parent?: unknown };
   auth: { needsPermission(permission: string): RequestHandler };
   events: FlowEvents;
-  settings: { userDir?: string; httpNodeRoot?: string | false; httpNodeAuth?: unknown; [setting: string]: unknown };
+  settings: {
+    userDir?: string;
+    httpNodeRoot?: string | false;
+    httpNodeAuth?: unknown;
+    [setting: string]: unknown;
+  };
   log: Record<"debug" | "info" | "warn" | "error", (text: string) => void>;
   util: {
     evaluateNodeProperty(
@@ -79,7 +87,9 @@ export interface NodeRed {
 export function nodeClass<N extends RedNode>(
   red: NodeRed,
   setUp: (node: N, config: NodeConfig) => void,
-): new (config: NodeConfig) => unknown {
+): new (
+  config: NodeConfig,
+) => unknown {
   return function RedclawNode(this: N, config: NodeConfig) {
     red.nodes.createNode(this, config);
     try {
@@ -95,7 +105,10 @@ export function nodeClass<N extends RedNode>(
 }
 
 /** Takes messages one by one; whatever `work` throws or rejects with ends in `done(error)`, exactly once. */
-export function onInput(node: RedNode, work: (message: FlowMessage, send: Send) => Promise<void> | void): void {
+export function onInput(
+  node: RedNode,
+  work: (message: FlowMessage, send: Send) => Promise<void> | void,
+): void {
   node.on("input", (message, send, done) => {
     Promise.resolve()
       .then(() => work(message, send))

@@ -22,7 +22,9 @@ export interface ConformanceSubject {
    * Starts the platform; settings that lead the account to it. `client` is for channels that serve pages: the
    * client that answers now.
    */
-  start(client: () => Client | undefined): Promise<Pick<AccountConfig, "credentials" | "options" | "apiRoot">>;
+  start(
+    client: () => Client | undefined,
+  ): Promise<Pick<AccountConfig, "credentials" | "options" | "apiRoot">>;
   stop(): Promise<void>;
   /** Called when the account is connected, before anything is written or sent. */
   arrive?(): Promise<void>;

@@ -64,8 +64,10 @@ function findAccount(gateway: Gateway, path: string): { account: Account; rest: 
 
 function servePage(account: Account, rest: string, request: IncomingMessage, response: ServerResponse): void {
   const { client } = account;
-  if (!client?.handle)
-    return answer(response, 503, "The chat is just starting. Try again in a few seconds.", "3");
+  if (!client?.handle) {
+    answer(response, 503, "The chat is just starting. Try again in a few seconds.", "3");
+    return;
+  }
   Promise.resolve()
     .then(() => client.handle?.(request, response, rest))
     .catch((error) => {

@@ -3,8 +3,7 @@
  *
  * accepted (durable, the platform may be acknowledged) -> emitted (on the wires) -> settled (answered, or let go).
  */
-import type { ChannelDefinition, ChatTarget } from "../channel/define";
-import type { Log } from "../channel/define";
+import type { ChannelDefinition, ChatTarget, Log } from "../channel/define";
 import { checkEvent } from "../message/check";
 import type { ChatContext, MessageEvent } from "../message/types";
 import type { Store, Write } from "../store/store";
@@ -71,7 +70,9 @@ export class Inbox {
       try {
         return [checkEvent(candidate)];
       } catch (error) {
-        this.#log.error(`${definition.label}: an event was left out because it is not well formed. ${(error as Error).message}`);
+        this.#log.error(
+          `${definition.label}: an event was left out because it is not well formed. ${(error as Error).message}`,
+        );
         return [];
       }
     });
@@ -195,19 +196,23 @@ export class Inbox {
     const name = conversation.name ?? direct ?? conversation.id;
     const value: ChatTarget = { id: conversation.id, name, kind: conversation.kind };
     if (conversation.thread) value.thread = conversation.thread;
-    return [{ put: { space: "chat", key, value, account: event.account, conversation: conversation.id, at: now } }];
+    return [
+      { put: { space: "chat", key, value, account: event.account, conversation: conversation.id, at: now } },
+    ];
   }
 
   /** Bookkeeping that nobody waits for: a failure is reported, and found again at the next start. */
   #write(writes: Write[]): void {
     this.#store()
       .then((store) => store.commit(writes))
-      .catch((error: Error) => this.#log.warn(`The ledger could not be brought up to date: ${error.message}`));
+      .catch((error: Error) =>
+        this.#log.warn(`The ledger could not be brought up to date: ${error.message}`),
+      );
   }
 }
 
 /** All that a reply needs, taken from an event. */
-export function contextOf(event: MessageEvent, definition: ChannelDefinition): ChatContext {
+function contextOf(event: MessageEvent, definition: ChannelDefinition): ChatContext {
   const chat: ChatContext = {
     v: 1,
     eventId: event.id,

@@ -26,7 +26,10 @@ export function parseRate(rate: string): ParsedRate {
   const match = /^\s*(\d+(?:\.\d+)?)\s*\/\s*(s|min|h)\s*$/.exec(rate);
   const count = match ? Number(match[1]) : 0;
   if (!match || !(count > 0)) {
-    throw new RedclawError("bad-limit", `The limit "${rate}" cannot be read. Write it like 1/s, 20/min or 30/s.`);
+    throw new RedclawError(
+      "bad-limit",
+      `The limit "${rate}" cannot be read. Write it like 1/s, 20/min or 30/s.`,
+    );
   }
   const period = PERIODS[match[2] as string] as number;
   return { count: Math.max(1, count), every: period / count };

@@ -126,7 +126,9 @@ export class Outbox {
       const progress = row.value as Progress;
       if (row.state === "sending" && !account.mayResend) {
         await store.commit([{ update: { space: "response", key: row.key, state: "unknown" } }]);
-        account.log.warn("A message may not have been delivered before the restart. It is held and not sent again.");
+        account.log.warn(
+          "A message may not have been delivered before the restart. It is held and not sent again.",
+        );
         continue;
       }
       const { intent } = progress;
@@ -134,7 +136,9 @@ export class Outbox {
         this.#deliver(account, this.#actions(account, intent), progress, row.at),
       ).finally(() => this.#running.delete(intent.key));
       this.#running.set(intent.key, sending);
-      sending.catch((error) => account.log.warn(`A message from before the restart was not sent: ${asError(error).message}`));
+      sending.catch((error) =>
+        account.log.warn(`A message from before the restart was not sent: ${asError(error).message}`),
+      );
     }
   }
 
@@ -142,7 +146,9 @@ export class Outbox {
     const { intent } = progress;
     const store = await this.#store();
     const mark = (state: string, value?: unknown) =>
-      store.commit([{ update: { space: "response", key: intent.key, state, ...(value === undefined ? {} : { value }) } }]);
+      store.commit([
+        { update: { space: "response", key: intent.key, state, ...(value === undefined ? {} : { value }) } },
+      ]);
     try {
       for (let index = progress.done; index < actions.length; index += 1) {
         const action = actions[index] as Action;
@@ -154,8 +160,15 @@ export class Outbox {
       const closing = account.signal.aborted;
       const unknown = error instanceof ChannelError && error.fault === "interrupted";
       // A response that was waiting when the account closed stays intended: the next start sends it.
-      if (!closing) await mark(unknown ? "unknown" : "failed", unknown ? undefined : { reason: error.message }).catch(() => undefined);
-      if (closing) throw new RedclawError("closing", "The account was closed; the message waits and is sent when it opens again.");
+      if (!closing)
+        await mark(unknown ? "unknown" : "failed", unknown ? undefined : { reason: error.message }).catch(
+          () => undefined,
+        );
+      if (closing)
+        throw new RedclawError(
+          "closing",
+          "The account was closed; the message waits and is sent when it opens again.",
+        );
       throw unknown ? heldError(account, error) : error;
     }
     const receipt: Receipt = {
@@ -199,7 +212,8 @@ export class Outbox {
           continue;
         }
         if (error.fault === "auth") account.refused(error);
-        const again = error.retryable || error.fault === "auth" || (error.fault === "interrupted" && account.mayResend);
+        const again =
+          error.retryable || error.fault === "auth" || (error.fault === "interrupted" && account.mayResend);
         const wait = error.retryAfterMs ?? backoff(attempt);
         if (!again || Date.now() + wait > deadline) throw error;
         if (error.fault === "rate") account.limiter.pause(wait, intent.to.conversation);
@@ -226,7 +240,12 @@ async function waitForTurn(account: Account, chat: string, deadline: number): Pr
   }
 }
 
-async function perform(client: Client, action: Action, intent: Intent, options: SendOptions): Promise<string | undefined> {
+async function perform(
+  client: Client,
+  action: Action,
+  intent: Intent,
+  options: SendOptions,
+): Promise<string | undefined> {
   const { to } = intent;
   switch (action.do) {
     case "send":

@@ -44,7 +44,8 @@ export function installAdmin(gateway: Gateway, host: AdminHost): void {
     answering(async (request) => {
       const form = formOf(request);
       const definition = gateway.channels.get(String(form["type"] ?? "").replace(/^redclaw-/, ""));
-      if (!definition) throw new RedclawError("unknown-channel", "This channel is not installed in the running Node-RED.");
+      if (!definition)
+        throw new RedclawError("unknown-channel", "This channel is not installed in the running Node-RED.");
       const id = String(request.params["id"]);
       const settings = accountConfig(
         definition,
@@ -95,11 +96,16 @@ function formOf(request: Request): Record<string, unknown> {
 }
 
 function objectOf(value: unknown): Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : {};
 }
 
 /** Secrets of the form; one that was not typed anew is the saved one. `${ENV}` is replaced. */
-function withSaved(form: Record<string, unknown>, saved: Record<string, string> = {}): Record<string, string | undefined> {
+function withSaved(
+  form: Record<string, unknown>,
+  saved: Record<string, string> = {},
+): Record<string, string | undefined> {
   const typed = Object.entries(form).flatMap(([field, value]) =>
     typeof value === "string" && value !== SAVED ? [[field, value] as const] : [],
   );

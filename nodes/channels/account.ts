@@ -14,12 +14,16 @@ export interface AccountNode extends RedNode {
 
 export function accountClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefinition) {
   return nodeClass(RED, (node: AccountNode, config: NodeConfig) => {
-    const account = gateway.openAccount(definition, accountConfig(definition, config, node.credentials ?? {}), {
-      debug: (text) => node.debug(text),
-      info: (text) => node.log(text),
-      warn: (text) => node.warn(text),
-      error: (text) => node.error(text),
-    });
+    const account = gateway.openAccount(
+      definition,
+      accountConfig(definition, config, node.credentials ?? {}),
+      {
+        debug: (text) => node.debug(text),
+        info: (text) => node.log(text),
+        warn: (text) => node.warn(text),
+        error: (text) => node.error(text),
+      },
+    );
     node.account = account;
     // Node-RED forwards what a config node reports to the Catch and Status nodes of its users' tabs.
     node.users = {};
@@ -52,7 +56,11 @@ export function statusOf(status: ConnectionStatus, waiting = 0): NodeStatus {
         text: `reconnecting in ${Math.max(1, Math.ceil(status.inMs / 1000))} s (${brief(status.reason)})`,
       };
     case "refused":
-      return { fill: "red", shape: "ring", text: waiting > 0 ? `token refused, ${waiting} waiting` : "token refused" };
+      return {
+        fill: "red",
+        shape: "ring",
+        text: waiting > 0 ? `token refused, ${waiting} waiting` : "token refused",
+      };
     case "conflict":
       return { fill: "red", shape: "ring", text: "another copy of this bot is running" };
     case "misconfigured":

@@ -24,7 +24,11 @@ export function inClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefin
 }
 
 function messageOf(event: MessageEvent, chat: ChatContext) {
-  return { payload: structuredClone(event), chat: structuredClone(chat), topic: `${event.channel}:${event.account}:${event.conversation.id}` };
+  return {
+    payload: structuredClone(event),
+    chat: structuredClone(chat),
+    topic: `${event.channel}:${event.account}:${event.conversation.id}`,
+  };
 }
 
 /** A list from a form: an array, or text with commas or lines. Nothing chosen: everything passes. */

@@ -1,7 +1,7 @@
 /** The three node classes of a channel: the account (config), its in-node and its out-node. */
 import type { ChannelDefinition } from "../../lib/channel/define";
-import type { NodeConfig, NodeRed } from "../red";
 import { gatewayOf } from "../gateway/runtime";
+import type { NodeConfig, NodeRed } from "../red";
 import { accountClass } from "./account";
 import { inClass } from "./in";
 import { outClass } from "./out";

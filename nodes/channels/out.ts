@@ -4,7 +4,15 @@ import type { ChannelDefinition, Destination } from "../../lib/channel/define";
 import { RedclawError } from "../../lib/errors";
 import type { Gateway } from "../../lib/gateway";
 import { checkContext, toResponse } from "../../lib/message/check";
-import { type FlowMessage, type NodeConfig, type NodeRed, nodeClass, onClose, onInput, type RedNode } from "../red";
+import {
+  type FlowMessage,
+  type NodeConfig,
+  type NodeRed,
+  nodeClass,
+  onClose,
+  onInput,
+  type RedNode,
+} from "../red";
 import { Ordinals } from "../reply/ordinals";
 import { findAccount, statusOf } from "./account";
 
@@ -20,7 +28,10 @@ export function outClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefi
       // A message that comes from an event has its key from it: when the flow runs again, it is not sent again.
       const eventId = message["chat"] === undefined ? undefined : checkContext(message["chat"]).eventId;
       message.payload = await gateway.send({
-        key: eventId === undefined ? `${node.id}/${randomUUID()}` : `${eventId}/${node.id}/${ordinals.next(eventId)}`,
+        key:
+          eventId === undefined
+            ? `${node.id}/${randomUUID()}`
+            : `${eventId}/${node.id}/${ordinals.next(eventId)}`,
         account: account.id,
         to,
         response,
@@ -31,7 +42,9 @@ export function outClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefi
     const found = findAccount(RED, definition, config);
     account = found.account;
     const { id } = account;
-    const stopUsing = found.use(node, () => node.status(statusOf(found.account.status, gateway.outbox.waiting(id))));
+    const stopUsing = found.use(node, () =>
+      node.status(statusOf(found.account.status, gateway.outbox.waiting(id))),
+    );
     onClose(node, stopUsing);
   });
 }
@@ -47,7 +60,8 @@ async function destinationOf(
   const type = String(config["toType"] ?? "str");
   const plain = type === "chat" || type === "str" || config["to"] === "";
   const chosen = plain ? config["to"] : await evaluate(RED, node, String(config["to"] ?? ""), type, message);
-  const destination = parseDestination(chosen) ?? parseDestination(message["to"]) ?? sameChannelChat(definition, message);
+  const destination =
+    parseDestination(chosen) ?? parseDestination(message["to"]) ?? sameChannelChat(definition, message);
   if (!destination) {
     throw new RedclawError(
       "no-destination",
@@ -57,9 +71,17 @@ async function destinationOf(
   return destination;
 }
 
-function evaluate(RED: NodeRed, node: RedNode, value: string, type: string, message: FlowMessage): Promise<unknown> {
+function evaluate(
+  RED: NodeRed,
+  node: RedNode,
+  value: string,
+  type: string,
+  message: FlowMessage,
+): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    RED.util.evaluateNodeProperty(value, type, node, message, (error, result) => (error ? reject(error) : resolve(result)));
+    RED.util.evaluateNodeProperty(value, type, node, message, (error, result) =>
+      error ? reject(error) : resolve(result),
+    );
   });
 }
 

@@ -64,7 +64,8 @@ describe("inbox", () => {
     const account = channel.open();
     await account.ready(Date.now() + 1000);
     const bad = { ...messageEvent(), text: 7 } as unknown as MessageEvent;
-    for (const update of [messageEvent({ text: "a" }), bad, messageEvent({ text: "b" })]) await account.accept(update);
+    for (const update of [messageEvent({ text: "a" }), bad, messageEvent({ text: "b" })])
+      await account.accept(update);
     assert.deepEqual(
       seen.map(({ event }) => event.text),
       ["a", "b"],

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ChannelError, RedclawError } from "../../lib/errors";
+import { ChannelError, type RedclawError } from "../../lib/errors";
 import { Scripted, until } from "./scripted";
 
 describe("outbox", () => {
@@ -29,7 +29,8 @@ describe("outbox", () => {
 
   it("keeps the order inside a conversation, also when the first one is slow", async () => {
     channel.onSend = async ({ part }) => {
-      if (part.kind === "text" && part.plain === "first") await new Promise((resolve) => setTimeout(resolve, 80));
+      if (part.kind === "text" && part.plain === "first")
+        await new Promise((resolve) => setTimeout(resolve, 80));
     };
     channel.open();
     await Promise.all([channel.send("first"), channel.send("second"), channel.send("third")]);
@@ -121,7 +122,8 @@ describe("outbox", () => {
 
   it("tells why the platform said no, and goes on with the next message", async () => {
     channel.onSend = ({ part }) => {
-      if (part.kind === "text" && part.plain === "bad") throw new ChannelError("gone", "The bot was blocked.");
+      if (part.kind === "text" && part.plain === "bad")
+        throw new ChannelError("gone", "The bot was blocked.");
     };
     channel.open();
     await assert.rejects(channel.send("bad"), /blocked/);

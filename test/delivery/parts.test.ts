@@ -42,7 +42,8 @@ describe("delivery: lanes, limits, retries", () => {
   });
 
   it("a limit that cannot be read is refused with an example", () => {
-    for (const rate of ["", "1", "fast", "0/s", "1/day"]) assert.throws(() => parseRate(rate), /Write it like 1\/s/);
+    for (const rate of ["", "1", "fast", "0/s", "1/day"])
+      assert.throws(() => parseRate(rate), /Write it like 1\/s/);
     assert.equal(parseRate("20/min").every, 3000);
   });
 

@@ -1,7 +1,12 @@
 /** A channel without a platform: its sends do what the test says, so that the engine alone is tested. */
 import { randomUUID } from "node:crypto";
 import type { AccountConfig } from "../../lib/channel/account";
-import { type ConnectContext, defineChannel, type Destination, type MessagePart } from "../../lib/channel/define";
+import {
+  type ConnectContext,
+  type Destination,
+  defineChannel,
+  type MessagePart,
+} from "../../lib/channel/define";
 import { Gateway } from "../../lib/gateway";
 import type { MessageEvent } from "../../lib/message/types";
 
@@ -77,7 +82,13 @@ export class Scripted {
   open(settings: Partial<AccountConfig> = {}) {
     const note = (text: string) => void this.logged.push(text);
     const log = { debug: note, info: note, warn: note, error: note };
-    const config = { id: "acc", name: "test", credentials: { token: "secret-token-1" }, options: {}, ...settings };
+    const config = {
+      id: "acc",
+      name: "test",
+      credentials: { token: "secret-token-1" },
+      options: {},
+      ...settings,
+    };
     const account = this.gateway.openAccount(this.definition, config, log);
     account.start();
     return account;
@@ -88,7 +99,9 @@ export class Scripted {
   }
 
   texts(): string[] {
-    return this.sent.map(({ part }) => (part.kind === "text" ? (part.unformatted ? part.plain : part.text) : part.kind));
+    return this.sent.map(({ part }) =>
+      part.kind === "text" ? (part.unformatted ? part.plain : part.text) : part.kind,
+    );
   }
 
   async close(): Promise<void> {

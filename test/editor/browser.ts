@@ -162,7 +162,7 @@ export class Editor {
 
   /** What a person reads there. */
   async text(selector: string): Promise<string> {
-    // biome-ignore lint/performance/useDomNodeTextContent: hidden words do not count
+    // Not textContent: hidden words do not count.
     return this.page.locator(selector).first().innerText();
   }
 

@@ -8,7 +8,10 @@ describe("admin API in a real Node-RED", function () {
   let server: TelegramServer;
   before(async () => {
     server = await new TelegramServer().start();
-    runtime = await startNodeRed({ adminRoot: "/admin", adminAuth: { username: "owner", password: "long-enough" } });
+    runtime = await startNodeRed({
+      adminRoot: "/admin",
+      adminAuth: { username: "owner", password: "long-enough" },
+    });
   });
   after(async () => {
     await runtime.stop();
@@ -48,14 +51,26 @@ describe("admin API in a real Node-RED", function () {
     assert.equal(bad.ok, false);
     assert.match(bad.sentence, /BotFather/);
     assert.ok(!bad.sentence.includes("wrong-token"));
-    const none = await runtime.post<{ ok: boolean; sentence: string }>("redclaw/api/accounts/new/test", form(""));
+    const none = await runtime.post<{ ok: boolean; sentence: string }>(
+      "redclaw/api/accounts/new/test",
+      form(""),
+    );
     assert.equal(none.ok, false);
     assert.match(none.sentence, /no .*token yet/i);
   });
 
   it("answers bad requests with a sentence, not with a crash", async () => {
-    for (const body of [{}, [], { type: 7 }, { type: "redclaw-nothing" }, { type: "redclaw-telegram", options: { limits: "{" } }]) {
-      const answer = await runtime.post<{ ok: boolean; sentence: string }>("redclaw/api/accounts/new/test", body);
+    for (const body of [
+      {},
+      [],
+      { type: 7 },
+      { type: "redclaw-nothing" },
+      { type: "redclaw-telegram", options: { limits: "{" } },
+    ]) {
+      const answer = await runtime.post<{ ok: boolean; sentence: string }>(
+        "redclaw/api/accounts/new/test",
+        body,
+      );
       assert.equal(answer.ok, false);
       assert.ok(answer.sentence.length > 10);
     }

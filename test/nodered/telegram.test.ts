@@ -26,7 +26,10 @@ function flow(server: TelegramServer, account: object = {}): Record<string, unkn
   ] as Record<string, unknown>[];
 }
 
-async function until(condition: () => boolean | Promise<boolean>, explain: () => string = () => ""): Promise<void> {
+async function until(
+  condition: () => boolean | Promise<boolean>,
+  explain: () => string = () => "",
+): Promise<void> {
   const deadline = Date.now() + 15_000;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`did not happen in 15 s. ${explain()}`);
@@ -39,10 +42,13 @@ describe("telegram in a real Node-RED", function () {
   let server: TelegramServer;
   let runtime: Runtime;
   const connected = () =>
-    until(async () => {
-      const accounts = await runtime.get<{ status: { state: string } }[]>("redclaw/api/accounts");
-      return accounts[0]?.status.state === "connected";
-    }, () => runtime.logs());
+    until(
+      async () => {
+        const accounts = await runtime.get<{ status: { state: string } }[]>("redclaw/api/accounts");
+        return accounts[0]?.status.state === "connected";
+      },
+      () => runtime.logs(),
+    );
 
   beforeEach(async () => {
     server = await new TelegramServer().start();
@@ -57,7 +63,10 @@ describe("telegram in a real Node-RED", function () {
     await runtime.deploy(flow(server) as never);
     await connected();
     server.say("My name is Ada");
-    await until(() => server.sent.length === 1, () => runtime.logs());
+    await until(
+      () => server.sent.length === 1,
+      () => runtime.logs(),
+    );
     server.say("What is my name?");
     await until(() => server.sent.length === 2);
     assert.match(server.sent[1]?.text ?? "", /Ada/);
@@ -68,7 +77,9 @@ describe("telegram in a real Node-RED", function () {
     runtime = await startNodeRed();
     await runtime.deploy(flow(server) as never);
     await connected();
-    const people = Array.from({ length: 60 }, (_, index) => server.person(5000 + index, `P${index}`, `person_${index}`));
+    const people = Array.from({ length: 60 }, (_, index) =>
+      server.person(5000 + index, `P${index}`, `person_${index}`),
+    );
     let written = 0;
     const writing = (async () => {
       for (const from of people) {
@@ -78,15 +89,24 @@ describe("telegram in a real Node-RED", function () {
       }
     })();
     for (const type of ["full", "nodes", "flows", "full", "full"] as const) {
-      await runtime.deploy([...flow(server), { id: `c${written}`, type: "comment", z: "tab", name: String(written) }] as never, type);
+      await runtime.deploy(
+        [...flow(server), { id: `c${written}`, type: "comment", z: "tab", name: String(written) }] as never,
+        type,
+      );
       await new Promise((resolve) => setTimeout(resolve, 350));
     }
     await writing;
-    await until(() => server.sent.length >= people.length, () => `${server.sent.length} answers. ${runtime.logs()}`);
+    await until(
+      () => server.sent.length >= people.length,
+      () => `${server.sent.length} answers. ${runtime.logs()}`,
+    );
     await new Promise((resolve) => setTimeout(resolve, 500));
     const perChat = new Map<number, number>();
     for (const { chat } of server.sent) perChat.set(chat.id, (perChat.get(chat.id) ?? 0) + 1);
-    assert.deepEqual([...perChat.values()].filter((count) => count !== 1), []);
+    assert.deepEqual(
+      [...perChat.values()].filter((count) => count !== 1),
+      [],
+    );
     assert.equal(perChat.size, people.length);
   });
 
@@ -94,9 +114,16 @@ describe("telegram in a real Node-RED", function () {
     runtime = await startNodeRed({
       nodeRoot: "/api",
       // bcrypt of "visitor"
-      settings: { httpNodeAuth: { user: "u", pass: "$2b$08$wJq9Hq7n1VQ8o5aDpQkq3.Xp0v0QmYV6o9m0m5Y1Xq0a9b8c7d6e5" } },
+      settings: {
+        httpNodeAuth: { user: "u", pass: "$2b$08$wJq9Hq7n1VQ8o5aDpQkq3.Xp0v0QmYV6o9m0m5Y1Xq0a9b8c7d6e5" },
+      },
     });
-    const gateway = { id: "gw", type: "redclaw-gateway", store: "sqlite", publicUrl: `${runtime.nodeUrl.replace(/\/api$/, "")}` };
+    const gateway = {
+      id: "gw",
+      type: "redclaw-gateway",
+      store: "sqlite",
+      publicUrl: `${runtime.nodeUrl.replace(/\/api$/, "")}`,
+    };
     await runtime.deploy([gateway, ...flow(server, { mode: "webhook" })] as never);
     await connected();
     const address = server.webhook.url;
@@ -113,10 +140,16 @@ describe("telegram in a real Node-RED", function () {
     assert.equal((await post("{not json", {})).status, 401);
     assert.equal((await post("{not json", secret)).status, 400);
     assert.equal((await post(`"${"x".repeat(1_100_000)}"`, secret)).status, 413);
-    assert.equal((await post(JSON.stringify({ update_id: 7, of_a_kind_nobody_knows: {} }), secret)).status, 200);
+    assert.equal(
+      (await post(JSON.stringify({ update_id: 7, of_a_kind_nobody_knows: {} }), secret)).status,
+      200,
+    );
     assert.equal(server.sent.length, 0);
     server.say("hello");
-    await until(() => server.sent.length === 1, () => runtime.logs());
+    await until(
+      () => server.sent.length === 1,
+      () => runtime.logs(),
+    );
     assert.equal(server.pending.length, 0);
   });
 
@@ -138,7 +171,8 @@ describe("telegram in a real Node-RED", function () {
     });
     socket.write(`POST ${pathname} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{`);
     const statuses: number[] = [];
-    for (let tries = 0; tries < 25; tries += 1) statuses.push((await fetch(server.webhook.url, { method: "POST" })).status);
+    for (let tries = 0; tries < 25; tries += 1)
+      statuses.push((await fetch(server.webhook.url, { method: "POST" })).status);
     assert.deepEqual(new Set(statuses), new Set([401, 429]));
     assert.match(await said, / 408 /);
     assert.ok(Date.now() - started < 10_000);

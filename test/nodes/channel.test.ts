@@ -6,7 +6,14 @@ import { helper, loadFlow, nextInput } from "./flow";
 
 const account = { id: "acc", type: "redclaw-scripted", name: "test", z: "" };
 const inNode = { id: "in", type: "redclaw-scripted-in", account: "acc", wires: [["seen"]] };
-const out = { id: "out", type: "redclaw-scripted-out", account: "acc", to: "", toType: "chat", wires: [["seen"]] };
+const out = {
+  id: "out",
+  type: "redclaw-scripted-out",
+  account: "acc",
+  to: "",
+  toType: "chat",
+  wires: [["seen"]],
+};
 const reply = { id: "reply", type: "redclaw-reply", wires: [["seen"]] };
 const caught = { id: "caught", type: "catch", scope: null, wires: [["errors"]] };
 const seen = { id: "seen", type: "helper" };
@@ -41,12 +48,18 @@ describe("channel nodes and reply", () => {
     const chosen = { ...inNode, kinds: ["message"], conversations: "c1\nc2" };
     const { channel, node, gateway } = await loadFlow([account, chosen, seen]);
     const texts: unknown[] = [];
-    node("seen").on("input", (message: FlowMessage) => texts.push((message.payload as { text: string }).text));
+    node("seen").on("input", (message: FlowMessage) =>
+      texts.push((message.payload as { text: string }).text),
+    );
     await until(() => gateway.accounts.get("acc")?.client !== undefined);
     await channel.ctx?.accept(messageEvent({ text: "passes" }));
     await channel.ctx?.accept(messageEvent({ text: "other kind", kind: "join" }));
-    await channel.ctx?.accept(messageEvent({ text: "other chat", conversation: { id: "c3", kind: "group" } }));
-    await channel.ctx?.accept(messageEvent({ text: "passes too", conversation: { id: "c2", kind: "group" } }));
+    await channel.ctx?.accept(
+      messageEvent({ text: "other chat", conversation: { id: "c3", kind: "group" } }),
+    );
+    await channel.ctx?.accept(
+      messageEvent({ text: "passes too", conversation: { id: "c2", kind: "group" } }),
+    );
     await until(() => texts.length === 2);
     assert.deepEqual(texts, ["passes", "passes too"]);
   });
@@ -167,7 +180,10 @@ describe("channel nodes and reply", () => {
       ["123", { conversation: "123" }],
       ["-100|7", { conversation: "-100", thread: "7" }],
       [-1001234567890, { conversation: "-1001234567890" }],
-      [{ conversation: "a", thread: 5 }, { conversation: "a", thread: "5" }],
+      [
+        { conversation: "a", thread: 5 },
+        { conversation: "a", thread: "5" },
+      ],
       [{ id: "a" }, { conversation: "a" }],
       [{ conversation: { id: "a", thread: "t" } }, { conversation: "a", thread: "t" }],
       ["  ", undefined],
