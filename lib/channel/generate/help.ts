@@ -36,7 +36,7 @@ Kinds that ${label} knows: ${events.map((kind) => `\`${kind}\``).join(", ")}.
 }
 
 function outHelp({ label, capabilities }: ChannelDefinition): string {
-  return `Sends a message to a chosen ${label} chat. To answer where a message came from, use **reply**.
+  return `Sends a message to a chosen chat on ${label}. To answer where a message came from, use **reply**.
 
 ### Inputs
 
