@@ -135,7 +135,10 @@ class TelegramClient implements Client {
 
   async #openPoll(me: UserFromGetMe): Promise<void> {
     // A webhook of an earlier life would take the messages. What waits at Telegram is kept (no drop_pending_updates).
-    await this.#call("deleteWebhook", {}, this.#ctx.signal);
+    await this.#call("deleteWebhook", {}, this.#ctx.signal).catch((error) => {
+      // A server of one's own may not know webhooks at all.
+      if (!(error instanceof TelegramError) || error.fault !== "refused") throw error;
+    });
     const identity = identityOf(me);
     const poll = new Poll({
       ctx: this.#ctx,

@@ -11,6 +11,8 @@ export const TOKEN_REFUSED =
 
 /** An answer `{"ok":false,...}` of the Bot API. */
 interface ApiAnswer {
+  /** The Bot API method that was called. */
+  method?: string;
   error_code: number;
   description: string;
   parameters?: { retry_after?: number; migrate_to_chat_id?: number };
@@ -120,8 +122,9 @@ export function faultOfAnswer(answer: ApiAnswer, secrets: readonly string[]): Ch
     new TelegramError(fault, sentence, { ...answer, description: said }, options);
 
   if (code === 401) return make("auth", TOKEN_REFUSED);
-  // A token of the wrong shape is an unknown address to Telegram; an unknown method says "method not found".
-  if (code === 404 && /^not found$/i.test(said)) return make("auth", TOKEN_REFUSED);
+  // A token of the wrong shape is an unknown address to Telegram. The first call shows it; later on a server of
+  // one's own may just not know the method.
+  if (code === 404 && answer.method === "getMe") return make("auth", TOKEN_REFUSED);
   if (code === 409)
     return make(
       "conflict",
