@@ -1,8 +1,9 @@
 /**
  * `npm run matrix`: the package as a user gets it. Packs the tarball, installs it into a fresh user directory the way
- * the palette does (`--engine-strict`), and tries it out on the Node-RED versions we support.
+ * the palette does (`--engine-strict`), and tries it out on the Node-RED versions we support. With `-- --tests` the
+ * tests that drive a real Node-RED and its editor run on each of them, too.
  */
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -178,6 +179,16 @@ async function nodeRedOf(version: string): Promise<string> {
   return folder;
 }
 
+/** Runs the tests that drive a real Node-RED and its editor on this Node-RED. */
+function testsOn(from: string): string[] {
+  const { status } = spawnSync("mocha", ["--spec", "test/{editor,nodered}/*.test.ts"], {
+    cwd: root,
+    env: { ...process.env, REDCLAW_NODE_RED: from },
+    stdio: "inherit",
+  });
+  return status === 0 ? [] : ["Tests failed, see above."];
+}
+
 async function main(): Promise<void> {
   const packed = await pack(path.join(cache, "packed"));
   let failed = 0;
@@ -187,6 +198,7 @@ async function main(): Promise<void> {
     fs.rmSync(userDir, { recursive: true, force: true });
     await install(packed.file, userDir);
     const problems = await tryOut(userDir, from);
+    if (process.argv.includes("--tests")) problems.push(...testsOn(from));
     const exact = (
       JSON.parse(fs.readFileSync(path.join(from, "node_modules/node-red/package.json"), "utf8")) as Manifest
     ).version;

@@ -12,6 +12,7 @@ export interface AdminHost {
   httpAdmin?: Pick<Router, "get" | "post">;
   auth: { needsPermission(permission: string): RequestHandler };
   nodes: { getCredentials(id: string): Record<string, string> | undefined };
+  settings: { [setting: string]: unknown };
 }
 
 export function installAdmin(gateway: Gateway, host: AdminHost): void {
@@ -30,6 +31,12 @@ export function installAdmin(gateway: Gateway, host: AdminHost): void {
         waiting: gateway.outbox.waiting(id),
       })),
     );
+  });
+
+  // So that the editor can tell what a proxy puts in front of our paths.
+  httpAdmin.get("/redclaw/api/roots", read, (_request, response) => {
+    const httpAdminRoot = host.settings["httpAdminRoot"];
+    response.json({ adminRoot: typeof httpAdminRoot === "string" ? httpAdminRoot.replace(/\/+$/, "") : "" });
   });
 
   httpAdmin.get(

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type Runtime, startNodeRed } from "../nodered/runtime";
 import { TelegramServer } from "../platforms/telegram";
 import { Editor } from "./browser";
+import { startProxy } from "./proxy";
 
 const LOGIN = { username: "ada", password: "lovelace-1843" };
 
@@ -265,5 +266,46 @@ describe("the editor in the dark, behind a login and prefixes", () => {
     assert.equal((await ask("accounts")).status, 401);
     assert.equal((await ask("accounts/x/targets?q=")).status, 401);
     assert.equal((await ask("accounts/x/test", { method: "POST" })).status, 401);
+  });
+});
+
+describe("the editor behind a proxy that takes a path prefix away (Home Assistant ingress)", () => {
+  let red: Runtime;
+  let editor: Editor;
+  let telegram: TelegramServer;
+  let proxy: Awaited<ReturnType<typeof startProxy>>;
+  before(async () => {
+    telegram = await new TelegramServer().start();
+    red = await startNodeRed({ adminRoot: "/red", nodeRoot: "/api" });
+    proxy = await startProxy(red.url, "/ingress/abc123");
+    editor = await Editor.open({ ...red, adminUrl: `${proxy.url}/red` });
+  });
+  after(async () => {
+    await editor?.close();
+    await proxy?.stop();
+    await red?.stop();
+    await telegram?.stop();
+  });
+
+  it("tests an account, shows addresses that lead through the proxy, and deploys", async () => {
+    const input = await editor.drag("redclaw-telegram-in", 150, 100);
+    await editor.edit(input);
+    await editor.page.click("#node-input-btn-account-add");
+    await editor.page.fill("#node-config-input-token", telegram.token);
+    await editor.page.locator("summary:visible").last().click();
+    await editor.page.fill("#node-config-input-apiRoot", telegram.url);
+    await editor.page.click("[data-redclaw=test]");
+    assert.match(await resultOf(editor), /Connected as @/);
+    await editor.page.selectOption("#node-config-input-mode", "webhook");
+    assert.match(
+      await editor.page.inputValue("#redclaw-webhook-address"),
+      new RegExp(`^${proxy.url}/api/redclaw/telegram/\\w+$`),
+    );
+    await editor.page.selectOption("#node-config-input-mode", "polling");
+    await editor.done();
+    await editor.done();
+    await editor.deploy();
+    await editor.page.waitForSelector("text=@crayfish_test_bot");
+    assert.deepEqual(editor.faults, []);
   });
 });

@@ -21,6 +21,7 @@ describe("admin API in a real Node-RED", function () {
   it("lets nobody in without a login", async () => {
     const routes: [string, string][] = [
       ["GET", "accounts"],
+      ["GET", "roots"],
       ["GET", "accounts/x/targets"],
       ["POST", "accounts/x/test"],
       ["POST", "models/x/test"],

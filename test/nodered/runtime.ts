@@ -45,8 +45,11 @@ export async function startNodeRed(options: RuntimeOptions = {}): Promise<Runtim
   options.prepare?.(userDir);
   const adminRoot = trim(options.adminRoot);
   const nodeRoot = trim(options.nodeRoot);
+  // Another Node-RED than the installed one: `npm run matrix -- --tests` runs these tests on the oldest we support.
+  const from = process.env["REDCLAW_NODE_RED"];
   const child = await startChild({
     userDir,
+    ...(from && { from }),
     ...(options.flows && { flows: options.flows }),
     ...(options.env && { env: options.env }),
     settings: {
