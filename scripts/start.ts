@@ -40,7 +40,7 @@ interface NodeRedRuntime {
   stop(): Promise<void>;
   httpAdmin: App;
   httpNode: App;
-  runtime: { flows: { getFlows(options: object): Promise<{ flows: FlowNode[] }> } };
+  runtime: { flows: { getFlows(options: object): Promise<{ flows: FlowNode[] } | null> } };
 }
 
 interface Settings {
@@ -95,7 +95,7 @@ async function main(): Promise<void> {
 
   const shown = ["0.0.0.0", "::"].includes(host) ? "localhost" : host.includes(":") ? `[${host}]` : host;
   const base = `http://${shown}:${port}`;
-  const { flows } = await RED.runtime.flows.getFlows({});
+  const flows = await loadedFlows(RED);
   const web = flows.find((node) => node.type === "redclaw-web" && !node.d);
   if (host !== "127.0.0.1" && host !== "localhost" && !settings.adminAuth) {
     console.error(
@@ -112,9 +112,20 @@ async function main(): Promise<void> {
   console.log(`Model:     ${await describeModel(flows)}`);
 }
 
-/** Node-RED starts the flows in the background: an address is only printed once it answers (or after 3 s). */
+/** Node-RED reads the flows in the background: there are none until it has. */
+async function loadedFlows(RED: NodeRedRuntime): Promise<FlowNode[]> {
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    const loaded = await RED.runtime.flows.getFlows({});
+    if (loaded?.flows) return loaded.flows;
+    if (Date.now() > deadline) throw new Error("Node-RED did not read its flows within 30 s.");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Node-RED starts the flows in the background: an address is only printed once it answers (or after 10 s). */
 async function started(url: string): Promise<void> {
-  const deadline = Date.now() + 3_000;
+  const deadline = Date.now() + 10_000;
   while (Date.now() < deadline) {
     const answer = await fetch(url);
     await answer.body?.cancel();
