@@ -80,6 +80,17 @@ export class Gateway {
     return `${this.#nodeRoot}/redclaw/${channel}/${account}`;
   }
 
+  /** Where an account is reached from outside; undefined without a public address. No slash at its end. */
+  publicAddress(channel: string, account: string): string | undefined {
+    const given = this.#config.publicUrl?.replace(/\/+$/, "");
+    if (!given) return undefined;
+    // The address may name the prefix of Node-RED's own pages already.
+    const base = given.endsWith(this.#nodeRoot)
+      ? given.slice(0, given.length - this.#nodeRoot.length)
+      : given;
+    return base + this.accountPath(channel, account);
+  }
+
   /** Puts a gateway node in force. A second one is refused; answers the way to take it out of force. */
   configure(owner: string, config: GatewayConfig): () => Promise<void> {
     if (this.#configuredBy !== undefined && this.#configuredBy !== owner) {

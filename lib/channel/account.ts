@@ -259,8 +259,8 @@ export class Account {
 
   #context(): ConnectContext {
     const space = `account:${this.id}`;
-    const { publicUrl } = this.#gateway.config;
     const path = this.#gateway.accountPath(this.definition.name, this.id);
+    const webhookUrl = this.#gateway.publicAddress(this.definition.name, this.id);
     return {
       account: this.settings,
       fetch: this.#http.fetch,
@@ -278,7 +278,7 @@ export class Account {
       open: (attachment) => this.open(attachment),
       log: this.log,
       signal: this.signal,
-      ...(publicUrl ? { webhookUrl: `${publicUrl.replace(/\/+$/, "")}${path}` } : {}),
+      ...(webhookUrl ? { webhookUrl } : {}),
       path,
     };
   }

@@ -70,7 +70,7 @@ export function statusOf(status: ConnectionStatus, waiting = 0): NodeStatus {
   }
 }
 
-const BRIEF = 40;
+const BRIEF = 48;
 
 function brief(reason: string): string {
   const first = reason.split(/(?<=[.:;])\s/)[0] as string;
@@ -81,12 +81,22 @@ function brief(reason: string): string {
 export function findAccount(RED: NodeRed, definition: ChannelDefinition, config: NodeConfig): AccountNode {
   const id = config["account"];
   const node = typeof id === "string" && id ? (RED.nodes.getNode(id) as AccountNode | null) : null;
-  if (!node?.account) {
+  if (!id) {
     throw new RedclawError(
-      id ? "account-missing" : "no-account",
-      id
-        ? `The ${definition.label} account of this node was deleted or is disabled. Open the node, choose another account and deploy.`
-        : `No ${definition.label} account is chosen. Open the node, choose or add an account and deploy.`,
+      "no-account",
+      `No ${definition.label} account is chosen. Open the node, choose or add an account and deploy.`,
+    );
+  }
+  if (!node) {
+    throw new RedclawError(
+      "account-missing",
+      `The ${definition.label} account of this node was deleted or is disabled. Open the node, choose another account and deploy.`,
+    );
+  }
+  if (!node.account) {
+    throw new RedclawError(
+      "account-faulty",
+      `The settings of the ${definition.label} account cannot be used. Open the account, mend the marked field and deploy.`,
     );
   }
   return node;
