@@ -48,6 +48,8 @@ export class Gateway {
   readonly #waitingWatchers = new Map<string, Set<() => void>>();
   #config: GatewayConfig = { store: "memory", maxReplyAge: MAX_AGE_MS };
   #configuredBy?: string;
+  /** Takes back the plan to do without a gateway node. */
+  #keepConfig?: () => void;
   #store?: Promise<Store>;
   #clock?: NodeJS.Timeout;
 
@@ -100,21 +102,53 @@ export class Gateway {
       );
     }
     this.#configuredBy = owner;
-    const before = this.#store;
-    this.#store = undefined;
-    before?.then((store) => store.close()).catch((error) => this.#log.warn(asError(error).message));
-    this.#config = config;
+    this.#keepConfig?.();
+    this.#apply(config);
     return async () => {
       this.#configuredBy = undefined;
+      this.#resetAfterDeploy();
+      // Accounts that close in this stop have begun to when the turn is over; others go on working with the store.
+      await new Promise((resolve) => setImmediate(resolve));
+      if ([...this.accounts.values()].some((account) => !account.signal.aborted)) return;
       await this.#accountsClosed();
+      // What is only in memory stays: a deploy must not forget it.
+      if (this.#config.store === "memory" || this.#configuredBy !== undefined) return;
       const closing = this.#store;
       this.#store = undefined;
-      this.#config = { store: "memory", maxReplyAge: MAX_AGE_MS };
       await closing?.then(
         (store) => store.close(),
         () => undefined,
       );
     };
+  }
+
+  /** Puts settings in force. Another store takes over at once; the old one is closed when nobody needs it any more. */
+  #apply(config: GatewayConfig): void {
+    const same =
+      this.#config.store === config.store && (config.store === "memory" || this.#config.path === config.path);
+    this.#config = config;
+    if (same) return;
+    const before = this.#store;
+    this.#store = undefined;
+    if (!before) return;
+    Promise.all([before, this.outbox.idle()])
+      .then(([store]) => store.close())
+      .catch((error) => this.#log.warn(asError(error).message));
+  }
+
+  /** The gateway node is gone: without another one at the end of the deploy, the standard settings are in force. */
+  #resetAfterDeploy(): void {
+    const flows = this.#flows;
+    if (!flows) return;
+    const reset = () => {
+      this.#keepConfig?.();
+      this.#apply({ store: "memory", maxReplyAge: MAX_AGE_MS });
+    };
+    this.#keepConfig = () => {
+      flows.off("flows:started", reset);
+      this.#keepConfig = undefined;
+    };
+    flows.on("flows:started", reset);
   }
 
   /** The store in force, opened when it is first needed. */
@@ -151,7 +185,7 @@ export class Gateway {
     this.inbox.giveBackRecent(account.id);
     await account.stop();
     if (removed && this.accounts.get(account.id) === account) this.accounts.delete(account.id);
-    if ([...this.accounts.values()].every(({ status }) => status.state === "closed")) this.#rest();
+    if ([...this.accounts.values()].every(({ signal }) => signal.aborted)) this.#rest();
   }
 
   /** Nothing to do until the next account opens. */
@@ -230,6 +264,7 @@ export class Gateway {
   /** Lets go of connections and the store; only for a gateway whose accounts are closed. */
   async close(): Promise<void> {
     this.#rest();
+    this.#keepConfig?.();
     await Promise.all([this.http.close(), this.ownHttp.close()]);
     const store = this.#store;
     this.#store = undefined;

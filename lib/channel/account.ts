@@ -21,8 +21,9 @@ import type {
 /** Largest file that is fetched or read to be sent, unless the channel says less. */
 const FILE_MAX = 50 * 1024 * 1024;
 /** Requests in flight may finish for this long when the account closes. */
-const FINISH_WITHIN_MS = 1500;
-const CLOSE_WITHIN_MS = 2000;
+const FINISH_WITHIN_MS = 1300;
+/** The client has this long to close, after the requests. */
+const CLOSE_WITHIN_MS = 500;
 const CONNECT_WITHIN_MS = 60_000;
 
 export interface AccountConfig extends AccountSettings {
@@ -306,7 +307,9 @@ export class Account {
     this.#client = undefined;
     await within(FINISH_WITHIN_MS, Promise.allSettled([...this.#inFlight]));
     this.#cutting.abort(this.signal.reason);
-    const closing = Promise.resolve(client?.close()).catch((error) => this.log.warn(asError(error).message));
+    const closing = Promise.resolve()
+      .then(() => client?.close())
+      .catch((error) => this.log.warn(asError(error).message));
     await within(CLOSE_WITHIN_MS, closing);
     await this.#http.close();
     this.#setStatus({ state: "closed" });

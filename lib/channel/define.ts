@@ -88,7 +88,7 @@ export interface AccountSettings {
 
 export interface WebhookRequest {
   method: string;
-  /** Below the account's address, with query. */
+  /** The path and query as they came in; the host is not to be trusted. */
   url: URL;
   headers: IncomingHttpHeaders;
   body: Buffer;

@@ -16,6 +16,7 @@ const BODY_WITHIN_MS = 5000;
 /** Wrong signatures from one address before it has to wait. */
 const FAILURES_MAX = 20;
 const FAILURES_PER_MS = 60_000;
+const ADDRESSES_KEPT = 10_000;
 
 type Next = (error?: unknown) => void;
 type Handler = (request: IncomingMessage, response: ServerResponse, next: Next) => void;
@@ -90,7 +91,7 @@ async function takeWebhook(
   if (account.signal.aborted || !account.client)
     return answer(response, 503, "Not now. Try again later.", "5");
   const body = await readBody(request);
-  if (typeof body === "number") return answer(response, body, body === 413 ? "Too large." : "Too slow.");
+  if (typeof body === "number") return answer(response, body, REFUSED[body]);
   const url = new URL(request.url ?? "/", "http://localhost");
   const verified = await webhook.verify(
     { method: request.method ?? "GET", url, headers: request.headers, body },
@@ -99,6 +100,7 @@ async function takeWebhook(
   if (!verified) {
     const failure = failures.get(from) ?? { count: 0, since: Date.now() };
     failures.set(from, { ...failure, count: failure.count + 1 });
+    if (failures.size > ADDRESSES_KEPT) failures.delete(failures.keys().next().value as string);
     return answer(response, 401, "Unauthorized.");
   }
   let update: unknown;
@@ -122,9 +124,11 @@ function tooManyFailures(failures: Map<string, { count: number; since: number }>
   return failure.count >= FAILURES_MAX;
 }
 
+const REFUSED = { 400: "The request was broken off.", 408: "Too slow.", 413: "Too large." };
+
 /** The raw bytes, or the status to answer with. */
-function readBody(request: IncomingMessage): Promise<Buffer | 413 | 408> {
-  return new Promise((resolve, reject) => {
+function readBody(request: IncomingMessage): Promise<Buffer | keyof typeof REFUSED> {
+  return new Promise((resolve) => {
     if (Number(request.headers["content-length"] ?? 0) > BODY_MAX) return resolve(413);
     const chunks: Buffer[] = [];
     let size = 0;
@@ -135,13 +139,14 @@ function readBody(request: IncomingMessage): Promise<Buffer | 413 | 408> {
       else chunks.push(chunk);
     };
     const onEnd = () => finish(() => resolve(Buffer.concat(chunks)));
-    const onError = (error: Error) => finish(() => reject(error));
+    // Somebody who hangs up in the middle is nothing to report.
+    const onError = () => finish(() => resolve(400));
     const finish = (settle: () => void) => {
       clearTimeout(timer);
-      request.off("data", onData).off("end", onEnd).off("close", onEnd).off("error", onError);
+      request.off("data", onData).off("end", onEnd).off("close", onError);
       settle();
     };
-    request.on("data", onData).on("end", onEnd).on("close", onEnd).on("error", onError);
+    request.on("data", onData).on("end", onEnd).on("close", onError).on("error", onError);
   });
 }
 

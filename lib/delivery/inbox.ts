@@ -15,6 +15,8 @@ const DEDUPE_MS = 8 * 24 * 3_600_000;
 /** A chat that is seen again is written again at most this often. */
 const CHAT_FRESH_MS = 60_000;
 const CHATS_CACHED = 5_000;
+/** Settled events are remembered until the store has surely heard of it. */
+const SETTLED_KEPT = 10_000;
 
 /** A wire hop takes well under a millisecond, also on a small machine under load it does not take this long. */
 const ON_THE_WIRES_MS = 250;
@@ -36,6 +38,8 @@ export class Inbox {
   readonly #leases = new Map<string, Lease>();
   /** Events that reached no wire, or were given back (in the middle of a deploy): they wait this long for a flow. */
   readonly #unheard = new Map<string, number>();
+  /** Settled a moment ago: the store may still have them as under way. */
+  readonly #settled = new Set<string>();
   readonly #chatsSeen = new Map<string, number>();
   /** Deliveries of an event that was there already. */
   duplicates = 0;
@@ -109,7 +113,7 @@ export class Inbox {
     const store = await this.#store();
     const rows = await store.find({ space: "event", state: ["accepted", "emitted"], account, limit: 1000 });
     for (const row of rows) {
-      if (this.#leases.has(row.key)) continue;
+      if (this.#leases.has(row.key) || this.#settled.has(row.key)) continue;
       const event = row.value as MessageEvent;
       if (row.state === "emitted") event.redelivered = (event.redelivered ?? 0) + 1;
       if (Date.now() - row.at > maxAgeMs) {
@@ -126,7 +130,7 @@ export class Inbox {
   }
 
   #emit(definition: ChannelDefinition, event: MessageEvent): void {
-    if (this.#leases.has(event.id)) return;
+    if (this.#leases.has(event.id) || this.#settled.has(event.id)) return;
     const listeners = this.#listeners.get(event.account);
     if (!listeners?.size) {
       this.#unheard.set(event.id, Date.now() + LEASE_MS);
@@ -146,7 +150,7 @@ export class Inbox {
   }
 
   /**
-   * An account closes (a deploy): what went out a moment ago may still have been between two nodes that are gone now.
+   * An account or an in-node of it closes (a deploy): what went out a moment ago may still have been between two nodes that are gone now.
    * Answers that were sent are known by their key and not sent again.
    */
   giveBackRecent(account: string): void {
@@ -166,6 +170,8 @@ export class Inbox {
   settle(eventId: string, how: "answered" | "let-go" | "ended"): void {
     this.#leases.delete(eventId);
     this.#unheard.delete(eventId);
+    this.#settled.add(eventId);
+    if (this.#settled.size > SETTLED_KEPT) this.#settled.delete(this.#settled.keys().next().value as string);
     this.#write([{ update: { space: "event", key: eventId, state: "settled", value: { how } } }]);
   }
 
@@ -223,5 +229,7 @@ function contextOf(event: MessageEvent, definition: ChannelDefinition): ChatCont
     can: definition.capabilities,
   };
   if (event.messageId !== undefined) chat.messageId = event.messageId;
+  // So that answers of this run of the flow are not counted on from those of the run before.
+  if (event.redelivered !== undefined) chat.redelivered = event.redelivered;
   return chat;
 }

@@ -55,6 +55,11 @@ export class Outbox {
     return this.#waiting.get(account) ?? 0;
   }
 
+  /** Resolves when what is on its way now has ended, one way or the other. */
+  async idle(): Promise<void> {
+    await Promise.allSettled([...this.#running.values()]);
+  }
+
   /** Sends, or answers the receipt of the earlier send with this key. Rejects with a RedclawError. */
   send(account: Account, intent: Intent): Promise<Receipt> {
     const running = this.#running.get(intent.key);
@@ -89,7 +94,8 @@ export class Outbox {
         throw heldError(account);
       }
       // What an earlier try sent of several parts stays sent.
-      if (earlier?.state === "intended") Object.assign(progress, earlier.value, { intent });
+      if (earlier?.state === "intended" || earlier?.state === "sending")
+        Object.assign(progress, earlier.value, { intent });
       await store.commit([{ put: row }]);
     }
     return this.#inLane(account, intent, () => this.#deliver(account, actions, progress, now));
@@ -121,8 +127,10 @@ export class Outbox {
       account: account.id,
       limit: 1000,
     });
-    for (const row of rows) {
-      if (this.#running.has(row.key)) continue;
+    for (const { key } of rows) {
+      // Between two rows time passes: what was found may have been sent meanwhile.
+      const row = this.#running.has(key) ? undefined : await store.get("response", key);
+      if (!row || this.#running.has(key) || (row.state !== "intended" && row.state !== "sending")) continue;
       const progress = row.value as Progress;
       if (row.state === "sending" && !account.mayResend) {
         await store.commit([{ update: { space: "response", key: row.key, state: "unknown" } }]);
@@ -154,11 +162,14 @@ export class Outbox {
         const action = actions[index] as Action;
         await this.#attempt(account, intent, index, action, since + this.#maxAge(), mark, progress);
         progress.done = index + 1;
+        // Between two parts nothing is on its way: a stop now loses none and sends none twice.
+        if (progress.done < actions.length) await mark("intended", progress);
       }
     } catch (thrown) {
       const error = asError(thrown);
-      const closing = account.signal.aborted;
-      const unknown = error instanceof ChannelError && error.fault === "interrupted";
+      const fault = error instanceof ChannelError ? error.fault : undefined;
+      const closing = account.signal.aborted && fault !== "refused" && fault !== "gone";
+      const unknown = fault === "interrupted";
       // A response that was waiting when the account closed stays intended: the next start sends it.
       if (!closing)
         await mark(unknown ? "unknown" : "failed", unknown ? undefined : { reason: error.message }).catch(
@@ -197,11 +208,12 @@ export class Outbox {
     for (let attempt = 1; ; ) {
       const client = await account.ready(deadline);
       if (current.do !== "typing") await waitForTurn(account, intent.to.conversation, deadline);
-      if (current.do === "send") await mark("sending", progress);
+      account.signal.throwIfAborted();
       try {
-        const messageId = await account.request((signal) =>
-          perform(client, current, intent, { key: `${intent.key}#${index}`, signal }),
-        );
+        const messageId = await account.request(async (signal) => {
+          if (current.do === "send") await mark("sending", progress);
+          return perform(client, current, intent, { key: `${intent.key}#${index}`, signal });
+        });
         if (messageId !== undefined) progress.messageIds.push(messageId);
         return;
       } catch (thrown) {
@@ -260,7 +272,8 @@ async function perform(
       if (intent.about !== undefined) await client.react?.(intent.about, action.emoji, to, options);
       return undefined;
     case "typing":
-      await client.typing?.(to);
+      // Only a sign of life: the answer behind it counts.
+      await client.typing?.(to).catch(() => undefined);
       return undefined;
   }
 }

@@ -139,6 +139,8 @@ export interface ChatContext {
   conversation: Conversation;
   sender: Sender;
   messageId?: string;
+  /** How often the event went out again, after a deploy or a crash in the middle of the flow. */
+  redelivered?: number;
   /** A known human across channels, when linked. */
   person?: string;
   can: Capabilities;

@@ -19,6 +19,8 @@ export function inClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefin
     onClose(node, () => {
       stopListening();
       stopUsing();
+      // What went out a moment ago may not have reached the next node, which is gone now, too.
+      gateway.inbox.giveBackRecent(account.id);
     });
   });
 }

@@ -13,7 +13,7 @@ import {
   onInput,
   type RedNode,
 } from "../red";
-import { Ordinals } from "../reply/ordinals";
+import { Ordinals, runOf } from "../reply/ordinals";
 import { findAccount, statusOf } from "./account";
 
 export function outClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefinition) {
@@ -26,12 +26,13 @@ export function outClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefi
       const to = await destinationOf(RED, definition, node, config, message);
       const response = toResponse(message.payload);
       // A message that comes from an event has its key from it: when the flow runs again, it is not sent again.
-      const eventId = message["chat"] === undefined ? undefined : checkContext(message["chat"]).eventId;
+      const chat = message["chat"] === undefined ? undefined : checkContext(message["chat"]);
+      const eventId = chat?.eventId;
       message.payload = await gateway.send({
         key:
-          eventId === undefined
+          chat === undefined
             ? `${node.id}/${randomUUID()}`
-            : `${eventId}/${node.id}/${ordinals.next(eventId)}`,
+            : `${chat.eventId}/${node.id}/${ordinals.next(runOf(chat))}`,
         account: account.id,
         to,
         response,

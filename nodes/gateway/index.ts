@@ -11,12 +11,15 @@ export default function gatewayNode(RED: NodeRed): void {
     const userDir = RED.settings.userDir ?? join(homedir(), ".node-red");
     const minutes = Number(config["maxReplyAge"] ?? 10);
     const publicUrl = typeof config["publicUrl"] === "string" ? config["publicUrl"].trim() : "";
-    const release = gatewayOf(RED).configure(node.id, {
+    const gateway = gatewayOf(RED);
+    const release = gateway.configure(node.id, {
       store: config["store"] === "sqlite" ? "sqlite" : "memory",
       path: join(userDir, "redclaw", "gateway.db"),
       maxReplyAge: (Number.isFinite(minutes) && minutes > 0 ? minutes : 10) * MINUTE_MS,
       ...(publicUrl ? { publicUrl } : {}),
     });
+    // A store that cannot be opened is said at the deploy, not at the first message.
+    gateway.store().catch((error: Error) => node.error(error.message));
     onClose(node, release);
   });
   RED.nodes.registerType("redclaw-gateway", Node);

@@ -3,7 +3,7 @@ import { RedclawError } from "../../lib/errors";
 import { checkContext, toResponse } from "../../lib/message/check";
 import { gatewayOf } from "../gateway/runtime";
 import { type NodeConfig, type NodeRed, nodeClass, onClose, onInput, type RedNode } from "../red";
-import { Ordinals } from "./ordinals";
+import { Ordinals, runOf } from "./ordinals";
 
 export default function replyNode(RED: NodeRed): void {
   const Node = nodeClass(RED, (node: RedNode, config: NodeConfig) => {
@@ -35,7 +35,7 @@ export default function replyNode(RED: NodeRed): void {
         show();
         try {
           message.payload = await gateway.send({
-            key: `${chat.eventId}/${node.id}/${ordinals.next(chat.eventId)}`,
+            key: `${chat.eventId}/${node.id}/${ordinals.next(runOf(chat))}`,
             account: chat.account,
             to: thread === undefined ? { conversation: id } : { conversation: id, thread },
             response,

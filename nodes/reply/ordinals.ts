@@ -1,3 +1,5 @@
+import type { ChatContext } from "../../lib/message/types";
+
 /**
  * Counts the replies of one node to one event. The number is part of the idempotency key: when an event comes again
  * after a crash the count starts anew, the keys are the same, and what was sent is not sent again.
@@ -14,4 +16,9 @@ export class Ordinals {
     if (this.#counts.size > EVENTS_KEPT) this.#counts.delete(this.#counts.keys().next().value as string);
     return ordinal;
   }
+}
+
+/** One run of an event through the flow: the count starts anew when the event goes out again after a deploy, too. */
+export function runOf(chat: ChatContext): string {
+  return `${chat.eventId}#${chat.redelivered ?? 0}`;
 }

@@ -4,6 +4,7 @@ import path from "node:path";
 import vm from "node:vm";
 import type { ChannelDefinition } from "../../lib/channel/define";
 import { generateChannel } from "../../lib/channel/generate";
+import { channelHelp } from "../../lib/channel/generate/help";
 import { findNodeSets, readChannels, root } from "../../scripts/node-sets";
 import { definition } from "./definition";
 
@@ -261,6 +262,12 @@ function loadRuntime(js: string, required: string[] = []): Map<string, unknown> 
   return types;
 }
 
+/** Node-RED reads `: name (types) : text` and takes the last colon of the line: one in the text swallows what is before it. */
+function assertPropertyLists(help: string): void {
+  for (const line of help.split("\n").filter((one) => /^\s*:/.test(one)))
+    assert.match(line.trim(), /^: [^:(]+ \([^:)]+\) : [^:]+$/);
+}
+
 describe("the forms of this package", () => {
   for (const channel of readChannels()) {
     it(`name only texts that exist: ${channel.name}`, () => {
@@ -268,9 +275,15 @@ describe("the forms of this package", () => {
       assertTexts(html, locale);
     });
 
+    it(`have property lists in the help that Node-RED reads whole: ${channel.name}`, () => {
+      assertPropertyLists(channelHelp(channel, ""));
+    });
+
     it(`have a help text and an icon: ${channel.name}`, () => {
       const help = fs.readFileSync(path.join(root, "nodes/channels", channel.name, "help.md"), "utf8");
       assert.match(help, /\S/);
+      // A script element in an example must not end the one that the help stands in.
+      assert.equal(channelHelp(channel, help).match(/<\/script/gi)?.length, 3);
       assert.ok(fs.existsSync(path.join(root, "icons", channel.icon)));
     });
   }
@@ -281,6 +294,10 @@ describe("the forms of this package", () => {
 
     it(`name only texts that exist: ${name}`, () => {
       assertTexts(html, JSON.parse(fs.readFileSync(path.join(folder, "locale.json"), "utf8")) as object);
+    });
+
+    it(`have property lists in the help that Node-RED reads whole: ${name}`, () => {
+      assertPropertyLists(fs.readFileSync(path.join(folder, "help.md"), "utf8"));
     });
 
     it(`register literally, with a form for each type: ${name}`, () => {

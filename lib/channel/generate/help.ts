@@ -21,7 +21,7 @@ function inHelp({ label, events }: ChannelDefinition): string {
 
 ### Outputs
 
-: payload (object) : the message: \`text\`, \`sender\`, \`conversation\`, \`attachments\`, \`kind\` and more.
+: payload (object) : the message, with \`text\`, \`sender\`, \`conversation\`, \`attachments\`, \`kind\` and more.
 : chat (object) : where it came from and what an answer there can hold. Keep it, so that **reply** finds the way back.
 : topic (string) : the chat.
 
@@ -45,7 +45,7 @@ function outHelp({ label, capabilities }: ChannelDefinition): string {
 
 ### Outputs
 
-: payload (object) : the receipt: \`messageId\` is the platform's own id of the message, the proof that it was accepted.
+: payload (object) : the receipt. \`messageId\` is the platform's own id of the message, the proof that it was accepted.
 
 ### Details
 
@@ -87,7 +87,16 @@ export function helpScripts(help: Record<string, string>): string {
   return Object.entries(help)
     .map(
       ([type, markdown]) =>
-        `<script type="text/markdown" data-help-name="${type}">\n${markdown.trim()}\n</script>\n`,
+        `<script type="text/markdown" data-help-name="${type}">\n${withoutScriptEnds(markdown.trim())}\n</script>\n`,
     )
     .join("\n");
+}
+
+/** A code block that shows a script element would end the one that the help stands in: it becomes HTML with entities. */
+function withoutScriptEnds(markdown: string): string {
+  return markdown.replace(/^```\w*\n([\s\S]*?)\n```$/gm, (block, code: string) =>
+    /<\/script/i.test(code)
+      ? `<pre><code>${code.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")}</code></pre>`
+      : block,
+  );
 }

@@ -3,7 +3,7 @@
  * account can find, so that they survive a restart of Node-RED; old ones go first when there are too many.
  */
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from "node:crypto";
-import { lstat, mkdir, readdir, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
+import { lstat, mkdir, readdir, readFile, rename, rm, stat, unlink, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import type { OpenedFile } from "../../../lib/channel/define";
@@ -15,6 +15,7 @@ import type { PostedFile } from "./parse";
 /** Bytes of all files that visitors sent, and again of all that the bot sent. */
 const QUOTA = 150 * 1024 * 1024;
 const KEEP_MS = 30 * 24 * 3_600_000;
+const FOLDER = "redclaw-web-";
 /** The first letter says whose it is: visitors cannot push out what the bot sent. */
 const FILE_ID = /^[vb][A-Za-z0-9_-]{22}$/;
 
@@ -25,6 +26,7 @@ export interface KeptFile extends OpenedFile {
 }
 
 export class Files {
+  readonly #parent: string;
   readonly #folder: string;
   readonly #key: Buffer;
   /** Oldest first. */
@@ -36,7 +38,8 @@ export class Files {
       createHmac("sha256", secret)
         .update(JSON.stringify([purpose, account]))
         .digest();
-    this.#folder = path.join(parent, `redclaw-web-${derive("folder").toString("hex").slice(0, 32)}`);
+    this.#parent = parent;
+    this.#folder = path.join(parent, `${FOLDER}${derive("folder").toString("hex").slice(0, 32)}`);
     this.#key = derive("files");
   }
 
@@ -96,6 +99,19 @@ export class Files {
     );
     for (const { id, size, at } of found.sort((a, b) => a.at - b.at)) this.#kept.set(id, { size, at });
     for (const owner of ["v", "b"]) await this.#makeRoom(owner);
+    await this.#removeAbandoned();
+  }
+
+  /** Folders of accounts that are gone, or whose secret is: nobody put anything there for as long as files are kept. */
+  async #removeAbandoned(): Promise<void> {
+    for (const name of await readdir(this.#parent)) {
+      if (!/^[0-9a-f]{32}$/.test(name.startsWith(FOLDER) ? name.slice(FOLDER.length) : "")) continue;
+      const folder = path.join(this.#parent, name);
+      const found = await lstat(folder).catch(() => undefined);
+      if (!found?.isDirectory() || (process.getuid && found.uid !== process.getuid())) continue;
+      if (folder === this.#folder || found.mtimeMs > Date.now() - KEEP_MS) continue;
+      await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+    }
   }
 
   async #makeRoom(owner: string): Promise<void> {

@@ -59,15 +59,32 @@ export function isHttps(request: IncomingMessage): boolean {
 }
 
 /**
- * The visitor's address. A proxy on this machine or network is believed when it names one; the last name that is
+ * The visitor's address; of IPv6 the network, as every house has all addresses of one. A proxy on this machine or network is believed when it names one; the last name that is
  * not itself such a proxy counts, as the visitor can write anything before it.
  */
 export function addressOf(request: IncomingMessage): string {
+  return networkOf(visibleAddress(request));
+}
+
+function visibleAddress(request: IncomingMessage): string {
   const direct = request.socket.remoteAddress ?? "unknown";
   if (!isNear(direct)) return direct;
   const named = (header(request, "x-forwarded-for") ?? "").split(",").map((entry) => entry.trim());
   const valid = named.filter((entry) => isIP(entry) !== 0);
   return valid.findLast((entry) => !isNear(entry)) ?? valid[0] ?? direct;
+}
+
+/** The first 64 bits of an IPv6 address; any other as it is. */
+function networkOf(address: string): string {
+  if (isIP(address) !== 6 || address.includes(".")) return address;
+  const [before = "", after] = (address.split("%")[0] as string).toLowerCase().split("::", 2);
+  const groups = (part: string | undefined) => (part ? part.split(":") : []);
+  const [left, right] = [groups(before), groups(after)];
+  const all = [...left, ...Array(Math.max(0, 8 - left.length - right.length)).fill("0"), ...right];
+  return `${all
+    .slice(0, 4)
+    .map((group) => group.replace(/^0+(?=.)/, ""))
+    .join(":")}::/64`;
 }
 
 /** Loopback, private or link-local. */

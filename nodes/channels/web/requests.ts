@@ -48,13 +48,18 @@ export async function readJson(
   }
   const parsed = request as ParsedRequest;
   const value =
-    parsed._body === true
+    wasParsed(parsed) && !Buffer.isBuffer(parsed.body)
       ? parsed.body
       : parseJson((await readBody(request, maxBytes, tooLong)).toString("utf8"));
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new Refusal(400, "malformed", "This is not a JSON object.");
   }
   return value as Record<string, unknown>;
+}
+
+/** Has a body parser in front of us read it already? That of Express 5 leaves no mark but the body. */
+function wasParsed({ _body, body, readableEnded }: ParsedRequest): boolean {
+  return _body === true || (readableEnded && body !== undefined);
 }
 
 function parseJson(text: string): unknown {
@@ -71,10 +76,11 @@ export async function readBody(
   maxBytes: number,
   tooLong: Refusal,
 ): Promise<Buffer> {
-  const { rawBody } = request as ParsedRequest;
-  if (Buffer.isBuffer(rawBody)) {
-    if (rawBody.length > maxBytes) throw tooLong;
-    return rawBody;
+  const { rawBody, body } = request as ParsedRequest;
+  for (const read of [rawBody, body]) {
+    if (!Buffer.isBuffer(read)) continue;
+    if (read.length > maxBytes) throw tooLong;
+    return read;
   }
   if (Number(request.headers["content-length"] ?? 0) > maxBytes) throw tooLong;
   const chunks: Buffer[] = [];

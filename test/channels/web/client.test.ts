@@ -1,7 +1,7 @@
 /** The web channel as the engine uses it: sending, changing, files. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { ChannelError } from "../../../lib/errors";
 import type { PostedMessage } from "../../../nodes/channels/web/parse";
@@ -261,6 +261,29 @@ describe("web: client", () => {
       assert.deepEqual(await get("bytes=-3"), [206, "789", "bytes 7-9/10"]);
       assert.deepEqual(await get("bytes=50-"), [416, "", "bytes */10"]);
       assert.equal((await get("bytes=x"))[0], 200);
+    });
+
+    it("whose account or secret is gone leave the disk after 30 days, and nothing else does", async () => {
+      await visitor.upload(PNG, "first.png");
+      const long = new Date(Date.now() - 31 * 24 * 3_600_000);
+      const left = (name: string, old: boolean) => {
+        const folder = path.join(filesIn, name);
+        mkdirSync(folder, { recursive: true });
+        writeFileSync(path.join(folder, "v"), "x");
+        if (old) utimesSync(folder, long, long);
+        return folder;
+      };
+      const gone = left(`redclaw-web-${"0".repeat(32)}`, true);
+      const stay = [left(`redclaw-web-${"1".repeat(32)}`, false), left("redclaw-web-notes", true)];
+      const next = await serveWeb({ kept: site.ctx.kept });
+      try {
+        const other = new TestVisitor(next.base);
+        await other.arrive();
+        assert.equal((await other.upload(PNG, "second.png")).status, 201);
+        assert.deepEqual([gone, ...stay].map(existsSync), [false, true, true]);
+      } finally {
+        await next.close();
+      }
     });
 
     it("outlive a restart, and are unreadable on the disk", async () => {

@@ -233,6 +233,89 @@ describe("web: page in a browser", () => {
     assert.equal(await log(page).locator(".me").count(), 1);
   });
 
+  it("a server that forgot everything is met as a new visitor: what was waiting is sent once, by itself", async () => {
+    const first = await serveWeb();
+    const page = await visit(first.base);
+    await write(page, "before");
+    await until(() => first.ctx.accepted.length === 1);
+    await first.close();
+    await page.getByText("No connection. Trying again…").waitFor();
+    await write(page, "written meanwhile");
+    await page.locator('.me[data-state="waiting"]').waitFor();
+    const second = await open({ port: first.port });
+    answer(second);
+    await page.getByText("You said: written meanwhile").waitFor();
+    await page.locator(".me[data-state]").first().waitFor({ state: "detached" });
+    assert.equal(second.ctx.accepted.length, 1);
+    await write(page, "after");
+    await page.getByText("You said: after").waitFor();
+    assert.equal(await log(page).locator(".me").count(), 3);
+  });
+
+  it("a message that meets Node-RED before its flows run is sent as soon as they do", async () => {
+    let starting = false;
+    const site = await open({
+      around: (handle) => (request, response) =>
+        starting
+          ? void response.writeHead(404, { "Content-Type": "text/html" }).end("Cannot POST")
+          : handle(request, response),
+    });
+    const page = await visit(site.base);
+    await page.getByText("Online").waitFor();
+    starting = true;
+    await write(page, "are you up?");
+    await page.locator('.me[data-state="waiting"]').waitFor();
+    starting = false;
+    await until(() => site.ctx.accepted.length === 1);
+  });
+
+  it("what waits in two tabs survives in both", async () => {
+    const site = await open();
+    const shared = await context();
+    const [one, two] = [await visit(site.base, shared), await visit(site.base, shared)];
+    for (const page of [one, two]) await page.getByText("Online").waitFor();
+    site.ctx.refuseWith = new Error("no disk");
+    await write(one, "from the first");
+    await one.locator('.me[data-state="waiting"]').waitFor();
+    await write(two, "from the second");
+    await two.locator('.me[data-state="waiting"]').waitFor();
+    await one.close();
+    await two.reload();
+    for (const text of ["from the first", "from the second"]) await two.getByText(text).waitFor();
+    site.ctx.refuseWith = undefined;
+    await until(() => site.ctx.accepted.length === 2, "both sent", 10_000);
+    await two.locator(".me[data-state]").first().waitFor({ state: "detached" });
+    await two.reload();
+    await two.getByText("Online").waitFor();
+    assert.equal(await log(two).locator(".me").count(), 2);
+  });
+
+  it("what is written and attached while a file is still on its way is not lost", async () => {
+    const site = await open();
+    const page = await visit(site.base);
+    await page.getByText("Online").waitFor();
+    let arrive: () => void = () => undefined;
+    const slow = new Promise<void>((resolve) => {
+      arrive = resolve;
+    });
+    await page.route("**/files", (route) => slow.then(() => route.continue()), { times: 1 });
+    await page.setInputFiles("#files", [
+      { name: "first.txt", mimeType: "text/plain", buffer: Buffer.from("1") },
+    ]);
+    await write(page, "look");
+    await field(page).press("End");
+    await page.keyboard.type(" and another thing");
+    await page.setInputFiles("#files", [
+      { name: "second.txt", mimeType: "text/plain", buffer: Buffer.from("2") },
+    ]);
+    arrive();
+    await until(() => site.ctx.accepted.length === 1);
+    assert.equal((site.ctx.accepted[0] as PostedMessage).text, "look");
+    assert.equal(await field(page).inputValue(), "and another thing");
+    await page.locator(".chip", { hasText: "second.txt" }).waitFor();
+    assert.equal(await page.locator(".chip").count(), 1);
+  });
+
   it("too fast is explained and sent by itself, in order", async () => {
     const site = await open();
     const page = await visit(site.base);
@@ -381,6 +464,24 @@ describe("web: page in a browser", () => {
         () => getComputedStyle(document.getElementById("chat") as Element).backgroundColor,
       );
       assert.equal(back === "rgb(255, 255, 255)", colorScheme === "light");
+    });
+  }
+
+  for (const color of ["#facc15", "#3b9a3b", "#0a1a4a", "#000000", "#ffffff"]) {
+    it(`whatever accent the owner chose can be read, such as ${color}`, async () => {
+      const site = await open({ settings: { options: { color, suggestions: "Press me" } } });
+      answer(site, () => "An answer with a [link](https://example.org).");
+      for (const colorScheme of ["light", "dark"] as const) {
+        const page = await visit(site.base, await context({ colorScheme }));
+        await page.getByRole("button", { name: "Press me" }).waitFor();
+        await page.evaluate("globalThis.__name = (named) => named");
+        const suggestion = (await page.evaluate(contrasts)).filter(({ what }) => what.includes("Press me"));
+        await write(page, "hello");
+        await log(page).getByRole("link").waitFor();
+        const ratios = [...suggestion, ...(await page.evaluate(contrasts))];
+        for (const { what, ratio } of ratios)
+          assert.ok(ratio >= 4.5, `${colorScheme}: ${what}: ${ratio.toFixed(2)}`);
+      }
     });
   }
 
@@ -555,6 +656,35 @@ describe("web: page in a browser", () => {
       await link.waitFor({ timeout: 9_000 });
       assert.equal(await link.getAttribute("href"), site.base);
     });
+
+    it("can be closed on a phone also where it may not be shown, and the way out can be read in the dark", async () => {
+      let base = "";
+      const address = (await foreign(() => `${base}widget.js`)).replace("127.0.0.1", "localhost");
+      const site = await open();
+      base = site.base;
+      const phone = await context({ viewport: { width: 320, height: 568 }, colorScheme: "dark" });
+      const page = await visit(address, phone);
+      await page.locator(".launch").click();
+      const link = page.getByRole("link", { name: "Open it in its own window" });
+      await link.waitFor({ timeout: 9_000 });
+      assert.equal(await link.evaluate((element) => getComputedStyle(element).colorScheme), "light");
+      await page.locator(".launch").click();
+      await page.locator(".panel").waitFor({ state: "hidden" });
+    });
+
+    it("a phone that has the chat on its whole screen shows no second button over it", async () => {
+      let base = "";
+      const address = (await foreign(() => `${base}widget.js`)).replace("127.0.0.1", "localhost");
+      const site = await open({ settings: { options: { allowOrigins: address } } });
+      base = site.base;
+      const page = await visit(address, await context({ viewport: { width: 320, height: 568 } }));
+      await page.locator(".launch").click();
+      const frame = page.frameLocator("iframe");
+      await frame.getByText("Online").waitFor();
+      await page.locator(".launch").waitFor({ state: "hidden" });
+      await frame.getByRole("button", { name: "Close the chat" }).click();
+      await page.locator(".panel").waitFor({ state: "hidden" });
+    });
   });
 
   async function listen(server: Server): Promise<string> {
@@ -587,7 +717,9 @@ function contrasts(): { what: string; ratio: number }[] {
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
   };
   return [
-    ...document.querySelectorAll<HTMLElement>("h1, .state, .bubble p, .bubble a, .bubble code, time"),
+    ...document.querySelectorAll<HTMLElement>(
+      "h1, .state, .bubble p, .bubble a, .bubble code, .buttons button, time",
+    ),
   ].map((element) => {
     const behind: string[] = [];
     for (let at: HTMLElement | null = element; at; at = at.parentElement)

@@ -374,6 +374,25 @@ describe("web: protocol", () => {
       assert.equal((await elsewhere.say("x")).status, 202);
     });
 
+    it("all addresses of one IPv6 network count as one: whoever has one has them all", async () => {
+      const site = await open();
+      const visitor = await visit(site);
+      const from = (address: string) => {
+        visitor.headers = { "X-Forwarded-For": address };
+        return fetch(`${site.base}events`, { headers: visitor.headers });
+      };
+      let last = 200;
+      for (let n = 1; n <= 40 && last === 200; n += 1) {
+        const response = await from(`2001:db8:1:2::${n.toString(16)}`);
+        last = response.status;
+        await response.body?.cancel();
+      }
+      assert.equal(last, 429);
+      const elsewhere = await from("2001:db8:1:3::1");
+      assert.equal(elsewhere.status, 200);
+      await elsewhere.body?.cancel();
+    });
+
     it("new visitors of one address are limited, known ones are not", async () => {
       const site = await open();
       const known = await visit(site);
@@ -423,6 +442,18 @@ describe("web: protocol", () => {
       for (let n = 0; n < 12; n += 1)
         answers.push((await visitor.post("access", { token: `guess ${n}` })).status);
       assert.equal(answers.at(-1), 429);
+      assert.equal((await visitor.post("access", { token: "maple-river" })).status, 429);
+    });
+
+    it("guessing is slowed down also for whoever comes from ever new addresses", async () => {
+      const site = await open({ settings });
+      const visitor = await visit(site);
+      const answers = new Set<number>();
+      for (let n = 0; n < 80; n += 1) {
+        visitor.headers = { "X-Forwarded-For": `198.51.100.${n}` };
+        answers.add((await visitor.post("access", { token: `guess ${n}` })).status);
+      }
+      assert.deepEqual([...answers], [401, 429]);
       assert.equal((await visitor.post("access", { token: "maple-river" })).status, 429);
     });
 
@@ -615,5 +646,25 @@ describe("web: protocol", () => {
     assert.equal(accepted(site)[0]?.text, "parsed already");
     assert.equal((await visitor.upload(Buffer.from("raw bytes"), "a.txt")).status, 201);
     assert.equal((await visitor.post("messages", "[1]")).status, 400);
+  });
+
+  it("nor does one that leaves no mark of its own, nor one that takes every kind of body", async () => {
+    const express = (await import("express")).default;
+    const site = await open({
+      around: (handle) => {
+        const app = express();
+        app.use(express.json(), express.raw({ type: "*/*", limit: "20mb" }), (request, _response, next) => {
+          delete (request as { _body?: boolean })._body; // as Express 5
+          next();
+        });
+        app.use(handle);
+        return app;
+      },
+    });
+    const visitor = await visit(site);
+    assert.equal((await visitor.say("parsed already")).status, 202);
+    assert.equal(accepted(site)[0]?.text, "parsed already");
+    assert.equal((await visitor.upload(Buffer.from("raw bytes"), "a.txt")).status, 201);
+    assert.equal((await visitor.upload(Buffer.alloc(11 * 1024 * 1024, 1), "a.bin")).status, 413);
   });
 });

@@ -12,5 +12,6 @@ export function onColor(color: string): string {
     const part = Number.parseInt(color.slice(at, at + 2), 16) / 255;
     return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
   });
-  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.3 ? "#101414" : "#ffffff";
+  const light = 0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05;
+  return light / 0.05 > 1.05 / light ? "#000000" : "#ffffff";
 }

@@ -90,12 +90,13 @@ export class Composer {
     const text = this.#text.value.trim();
     if (new TextEncoder().encode(text).length > TEXT_MAX) return this.#say(words["too-long"]);
     if (this.#chips.some(({ failed }) => failed)) return this.#say(words["upload-failed"]);
+    const chips = this.#chips;
     let files: FileView[] = [];
-    if (this.#chips.length > 0) {
+    if (chips.length > 0) {
       this.#sending = true;
       this.#enable();
       try {
-        files = await Promise.all(this.#chips.map(({ uploaded }) => uploaded));
+        files = await Promise.all(chips.map(({ uploaded }) => uploaded));
       } catch {
         return; // its chip says why
       } finally {
@@ -104,9 +105,11 @@ export class Composer {
       }
     }
     this.#say("");
-    for (const { element } of this.#chips) element.remove();
-    this.#chips = [];
-    this.#text.value = "";
+    for (const { element } of chips) element.remove();
+    // What was written and attached meanwhile stays for the next message.
+    this.#chips = this.#chips.filter((chip) => !chips.includes(chip));
+    const written = this.#text.value.trimStart();
+    if (written.startsWith(text)) this.#text.value = written.slice(text.length).trimStart();
     this.#typed();
     this.#submit(text, files);
     this.focus();
@@ -162,7 +165,7 @@ export class Composer {
         this.#say(problem instanceof Problem && problem.code ? explain(problem) : words["upload-failed"]);
       },
     );
-    this.#chips.push(chip);
+    this.#chips = [...this.#chips, chip];
     this.#list.append(element);
     this.#enable();
   }

@@ -24,6 +24,8 @@ export class Outbox {
   /** Hears of every change; `sent` when the server has it. */
   readonly #changed: (outgoing: Outgoing, sent: boolean) => void;
   #waiting: Outgoing[] = [];
+  /** Nonces of all that this page has had in its hands; what else is kept waits in another tab. */
+  readonly #handled = new Set<string>();
   #busy = false;
   #tries = 0;
   #timer?: number;
@@ -35,15 +37,11 @@ export class Outbox {
 
   /** Takes up what an earlier page left. */
   restore(): void {
-    try {
-      const left: Outgoing[] = JSON.parse(kept.get("outbox") ?? "[]");
-      this.#waiting = left.filter(
-        (outgoing) => outgoing.at > Date.now() - KEEP_MS && typeof outgoing.nonce === "string",
-      );
-    } catch {
-      this.#waiting = [];
+    this.#waiting = keptOutbox();
+    for (const outgoing of this.#waiting) {
+      this.#handled.add(outgoing.nonce);
+      this.#changed(outgoing, false);
     }
-    for (const outgoing of this.#waiting) this.#changed(outgoing, false);
   }
 
   has(nonce: string | undefined): boolean {
@@ -53,6 +51,7 @@ export class Outbox {
   add(what: Pick<Outgoing, "text" | "files" | "button">): void {
     const outgoing: Outgoing = { ...what, nonce: randomName(), at: Date.now(), state: "sending" };
     this.#waiting.push(outgoing);
+    this.#handled.add(outgoing.nonce);
     this.#keep();
     this.#changed(outgoing, false);
     this.flush();
@@ -126,6 +125,18 @@ export class Outbox {
   }
 
   #keep(): void {
-    kept.set("outbox", this.#waiting.length > 0 ? JSON.stringify(this.#waiting) : undefined);
+    const all = [...keptOutbox().filter(({ nonce }) => !this.#handled.has(nonce)), ...this.#waiting];
+    kept.set("outbox", all.length > 0 ? JSON.stringify(all) : undefined);
+  }
+}
+
+function keptOutbox(): Outgoing[] {
+  try {
+    const left: Outgoing[] = JSON.parse(kept.get("outbox") ?? "[]");
+    return left.filter(
+      (outgoing) => outgoing.at > Date.now() - KEEP_MS && typeof outgoing.nonce === "string",
+    );
+  } catch {
+    return [];
   }
 }

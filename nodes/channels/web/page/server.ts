@@ -67,6 +67,8 @@ export class Problem extends Error {
   get passing(): boolean {
     return (
       this.status === 0 ||
+      // Not our own 404: Node-RED is up, its flows are not yet.
+      (this.status === 404 && this.code === undefined) ||
       this.status === 401 ||
       this.status === 408 ||
       this.status === 429 ||

@@ -92,6 +92,8 @@ function build(base: URL): void {
     const { redclaw, count, name, value } = event.data ?? {};
     if (redclaw === "ask") {
       answered = true;
+      host.classList.add("met");
+      (root.querySelector(".blocked") as HTMLElement).hidden = true;
       say("hello");
     }
     if (redclaw === "keep") {
