@@ -10,6 +10,10 @@ export class RedclawError extends Error {
     this.name = "RedclawError";
     this.code = code;
   }
+  /** Node-RED shows an error by this, to people: the sentence alone, without the name of a class. */
+  override toString(): string {
+    return this.message;
+  }
 }
 
 /** Why a platform call did not succeed; decides what delivery does next. */

@@ -3,7 +3,7 @@
  * way a node takes its input.
  */
 import type { RequestHandler, Router } from "express";
-import { asError } from "../lib/errors";
+import { asError, RedclawError } from "../lib/errors";
 import type { FlowEvents } from "../lib/gateway";
 
 export interface NodeConfig {
@@ -83,6 +83,15 @@ export interface NodeRed {
   version?(): string;
 }
 
+/** What a node shows that cannot start; the whole sentence is in the log and the debug side bar. */
+const SHORT: Record<string, string> = {
+  "account-missing": "account is missing",
+  "account-faulty": "account has a fault",
+  "no-account": "no account chosen",
+  "bad-limit": "limits cannot be read",
+  "second-gateway": "a second gateway",
+};
+
 /** Makes a node class that Node-RED can construct: `setUp` gets the created node. */
 export function nodeClass<N extends RedNode>(
   red: NodeRed,
@@ -96,7 +105,8 @@ export function nodeClass<N extends RedNode>(
       setUp(this, config);
     } catch (thrown) {
       const error = asError(thrown);
-      this.status({ fill: "red", shape: "ring", text: error.message.slice(0, 40) });
+      const code = error instanceof RedclawError ? error.code : "";
+      this.status({ fill: "red", shape: "ring", text: SHORT[code] ?? "cannot start" });
       this.error(error.message);
     }
   } as unknown as new (

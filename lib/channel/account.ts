@@ -46,6 +46,7 @@ export class Account {
   readonly #http: Http;
   readonly #watchers = new Set<(status: ConnectionStatus) => void>();
   #status: ConnectionStatus = { state: "closed" };
+  #slowUntil = 0;
   #client?: Client;
   #started = false;
 
@@ -83,6 +84,18 @@ export class Account {
     } finally {
       this.#inFlight.delete(running);
     }
+  }
+
+  /** Milliseconds that the platform still wants us to wait; 0 when it does not. */
+  get slowForMs(): number {
+    return Math.max(0, this.#slowUntil - Date.now());
+  }
+
+  /** The platform asked to wait before the next message to `chat`. */
+  slowDown(forMs: number, chat: string): void {
+    this.limiter.pause(forMs, chat);
+    this.#slowUntil = Math.max(this.#slowUntil, Date.now() + forMs);
+    this.#tellWatchers();
   }
 
   get status(): ConnectionStatus {
@@ -295,8 +308,14 @@ export class Account {
   }
 
   #setStatus(status: ConnectionStatus): void {
+    const news = status.state === "refused" && this.#status.state !== "refused";
     this.#status = status;
-    for (const watcher of [...this.#watchers]) watcher(status);
+    if (news) this.log.error(`${status.reason} Messages to this account wait until a new one is deployed.`);
+    this.#tellWatchers();
+  }
+
+  #tellWatchers(): void {
+    for (const watcher of [...this.#watchers]) watcher(this.#status);
   }
 
   /** Ends everything in under 2 s; what still waits is kept by the ledger. */

@@ -228,7 +228,7 @@ export class Outbox {
           error.retryable || error.fault === "auth" || (error.fault === "interrupted" && account.mayResend);
         const wait = error.retryAfterMs ?? backoff(attempt);
         if (!again || Date.now() + wait > deadline) throw error;
-        if (error.fault === "rate") account.limiter.pause(wait, intent.to.conversation);
+        if (error.fault === "rate") account.slowDown(wait, intent.to.conversation);
         // Nothing of this part left: the row goes back to waiting, so that a crash now does not hold it.
         await mark("intended", progress);
         await sleep(wait, account.signal);

@@ -8,8 +8,8 @@ import { type NodeConfig, type NodeRed, type NodeStatus, nodeClass, onClose, typ
 
 export interface AccountNode extends RedNode {
   account: Account;
-  /** Shows the account's status on `user`; the first user makes it connect. Answers the way to stop. */
-  use(user: RedNode, show: () => void): () => void;
+  /** Shows on `user` what `look` finds, whenever it changes; the first user makes it connect. Answers the way to stop. */
+  use(user: RedNode, look: () => NodeStatus): () => void;
 }
 
 export function accountClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefinition) {
@@ -27,7 +27,16 @@ export function accountClass(RED: NodeRed, gateway: Gateway, definition: Channel
     node.account = account;
     // Node-RED forwards what a config node reports to the Catch and Status nodes of its users' tabs.
     node.users = {};
-    node.use = (user, show) => {
+    node.use = (user, look) => {
+      let shown = "";
+      const show = () => {
+        const status = look();
+        const now = `${status.fill} ${status.text}`;
+        // Every status goes to every open editor: only news is worth it.
+        if (now === shown) return;
+        shown = now;
+        user.status(status);
+      };
       (node.users as Record<string, RedNode>)[user.id] = user;
       const endings = [account.watch(show), gateway.watchWaiting(account.id, show)];
       account.start();
@@ -40,12 +49,22 @@ export function accountClass(RED: NodeRed, gateway: Gateway, definition: Channel
   });
 }
 
+/** How an account is; `slowForMs`: the platform asked to wait that long. */
+interface AccountState {
+  status: ConnectionStatus;
+  slowForMs: number;
+}
+
 /** One look tells how it is. `waiting`: messages on their way out. */
-export function statusOf(status: ConnectionStatus, waiting = 0): NodeStatus {
+export function statusOf({ status, slowForMs }: AccountState, waiting = 0): NodeStatus {
   switch (status.state) {
     case "connecting":
       return { fill: "yellow", shape: "ring", text: "connecting" };
     case "connected":
+      if (waiting > 0 && slowForMs > 0) {
+        const text = `${waiting} waiting (slow down: ${Math.ceil(slowForMs / 1000)} s)`;
+        return { fill: "blue", shape: "dot", text };
+      }
       return waiting > 1
         ? { fill: "blue", shape: "dot", text: `${waiting} waiting` }
         : { fill: "green", shape: "dot", text: status.identity };

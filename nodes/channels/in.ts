@@ -15,7 +15,7 @@ export function inClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefin
       if (conversations.size > 0 && !conversations.has(event.conversation.id)) return;
       node.send(messageOf(event, chat));
     });
-    const stopUsing = use(node, () => node.status(statusOf(account.status)));
+    const stopUsing = use(node, () => statusOf(account, gateway.outbox.waiting(account.id)));
     onClose(node, () => {
       stopListening();
       stopUsing();

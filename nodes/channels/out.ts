@@ -28,24 +28,28 @@ export function outClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefi
       // A message that comes from an event has its key from it: when the flow runs again, it is not sent again.
       const chat = message["chat"] === undefined ? undefined : checkContext(message["chat"]);
       const eventId = chat?.eventId;
-      message.payload = await gateway.send({
-        key:
-          chat === undefined
-            ? `${node.id}/${randomUUID()}`
-            : `${chat.eventId}/${node.id}/${ordinals.next(runOf(chat))}`,
-        account: account.id,
-        to,
-        response,
-        ...(eventId === undefined ? {} : { eventId }),
-      });
+      try {
+        message.payload = await gateway.send({
+          key:
+            chat === undefined
+              ? `${node.id}/${randomUUID()}`
+              : `${chat.eventId}/${node.id}/${ordinals.next(runOf(chat))}`,
+          account: account.id,
+          to,
+          response,
+          ...(eventId === undefined ? {} : { eventId }),
+        });
+      } catch (error) {
+        // A deploy: the message waits in the ledger and goes out when the account opens again.
+        if (error instanceof RedclawError && error.code === "closing") return;
+        throw error;
+      }
       send(message);
     });
     const found = findAccount(RED, definition, config);
     account = found.account;
     const { id } = account;
-    const stopUsing = found.use(node, () =>
-      node.status(statusOf(found.account.status, gateway.outbox.waiting(id))),
-    );
+    const stopUsing = found.use(node, () => statusOf(found.account, gateway.outbox.waiting(id)));
     onClose(node, stopUsing);
   });
 }

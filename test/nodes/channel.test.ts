@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { ChannelError } from "../../lib/errors";
 import { parseDestination } from "../../nodes/channels/out";
 import type { FlowMessage } from "../../nodes/red";
 import { messageEvent, until } from "../delivery/scripted";
@@ -101,6 +102,7 @@ describe("channel nodes and reply", () => {
     node("reply").receive({ payload: "hello" });
     const { error } = (await arriving) as unknown as CaughtError;
     assert.equal(error.code, "no-chat");
+    assert.ok(!/RedclawError/.test(error.message), "the name of a class is nothing for people");
     assert.match(error.message, /There is no msg\.chat/);
     assert.equal(error.source?.id, "reply");
   });
@@ -142,7 +144,7 @@ describe("channel nodes and reply", () => {
       errors,
       seen,
     ]);
-    assert.equal(statuses("in").at(-1)?.fill, "red");
+    assert.deepEqual(statuses("in").at(-1), { fill: "red", shape: "ring", text: "account is missing" });
     const arriving = nextInput(node("errors"));
     node("out").receive({ payload: "hi", to: "c1" });
     const { error } = (await arriving) as unknown as CaughtError;
@@ -159,7 +161,7 @@ describe("channel nodes and reply", () => {
     const first = { id: "g1", type: "redclaw-gateway", store: "memory", z: "" };
     const { statuses } = await loadFlow([first, { ...first, id: "g2" }, seen]);
     const shown = [...statuses("g1"), ...statuses("g2")].map(({ text }) => text).join();
-    assert.match(shown, /already a Redclaw gateway/);
+    assert.match(shown, /a second gateway/);
   });
 
   it("shows at a glance how the account is", async () => {
@@ -173,6 +175,37 @@ describe("channel nodes and reply", () => {
     assert.equal(statuses("in").at(-1)?.text, "another copy of this bot is running");
     channel.ctx?.status({ state: "refused", reason: "401" });
     assert.equal(statuses("in").at(-1)?.text, "token refused");
+  });
+
+  it("shows for how long the platform asks to wait, and how many messages do", async () => {
+    const { channel, gateway, node, statuses } = await loadFlow([account, inNode, out, seen]);
+    await until(() => gateway.accounts.get("acc")?.client !== undefined);
+    channel.onSend = () => {
+      channel.onSend = () => undefined;
+      throw new ChannelError("rate", "Too fast.", { retryAfterMs: 700 });
+    };
+    node("out").receive({ payload: "one", to: "c1" });
+    node("out").receive({ payload: "two", to: "c1" });
+    await until(() => channel.sent.length === 2);
+    const shown = [...statuses("out"), ...statuses("in")].map(({ text }) => text);
+    assert.ok(shown.includes("2 waiting (slow down: 1 s)"), shown.join(" | "));
+  });
+
+  it("an answer that a deploy catches while it waits is no error: it goes out after the deploy", async () => {
+    const { channel, gateway, node } = await loadFlow([account, out, caught, errors, seen]);
+    await until(() => gateway.accounts.get("acc")?.client !== undefined);
+    channel.onSend = () => {
+      throw new ChannelError("unreachable", "refused", { retryAfterMs: 60_000 });
+    };
+    const failed: unknown[] = [];
+    node("errors").on("input", (message: FlowMessage) => failed.push(message));
+    node("out").receive({ payload: "waits", to: "c1" });
+    await until(() => gateway.outbox.waiting("acc") === 1);
+    const open = gateway.accounts.get("acc");
+    assert.ok(open);
+    await gateway.closeAccount(open);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.deepEqual(failed, []);
   });
 
   it("reads a chat in every way a flow may write it", () => {
