@@ -6,8 +6,9 @@ import { type Intent, Outbox } from "./delivery/outbox";
 import { asError, RedclawError } from "./errors";
 import { createHttp, type Http } from "./http/client";
 import type { ChatContext, Receipt } from "./message/types";
+import { carryOver } from "./store/carry";
 import { openStore } from "./store/open";
-import type { Store } from "./store/store";
+import type { Row, Store } from "./store/store";
 
 const CLOCK_MS = 30_000;
 const CLOSE_WITHIN_MS = 3000;
@@ -131,9 +132,28 @@ export class Gateway {
     const before = this.#store;
     this.#store = undefined;
     if (!before) return;
-    Promise.all([before, this.outbox.idle()])
-      .then(([store]) => store.close())
+    this.#store = this.#movedFrom(before);
+    Promise.all([before, this.#store, this.outbox.idle()])
+      .then(async ([from, to]) => {
+        // What was on its way wrote its end into the old store.
+        await carryOver(from, to, ["response"]);
+        await from.close();
+      })
       .catch((error) => this.#log.warn(asError(error).message));
+  }
+
+  /** The store of the settings in force, with all that the one before held. */
+  async #movedFrom(before: Promise<Store>): Promise<Store> {
+    const store = await this.#openStore();
+    try {
+      const ofAccounts = [...this.accounts.keys()].map((id) => `account:${id}`);
+      const spaces = ["event", "response", "chat", "history", ...ofAccounts];
+      const ended = ({ space, key }: Row) => space !== "response" || !this.outbox.isRunning(key);
+      await carryOver(await before, store, spaces, ended);
+    } catch (error) {
+      this.#log.warn(`Not everything could be taken over into the new store: ${asError(error).message}`);
+    }
+    return store;
   }
 
   /** The gateway node is gone: without another one at the end of the deploy, the standard settings are in force. */

@@ -55,6 +55,11 @@ export class Outbox {
     return this.#waiting.get(account) ?? 0;
   }
 
+  /** True while a response with this key is on its way. */
+  isRunning(key: string): boolean {
+    return this.#running.has(key);
+  }
+
   /** Resolves when what is on its way now has ended, one way or the other. */
   async idle(): Promise<void> {
     await Promise.allSettled([...this.#running.values()]);
