@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
 import helper from "node-red-node-test-helper";
-import type { ChatContext, MessageEvent } from "../../lib/message/types";
+import type { MessageEvent } from "../../lib/message/types";
 import aiNode from "../../nodes/ai";
 import { gatewayOf } from "../../nodes/gateway/runtime";
 import modelNode from "../../nodes/model";
 import type { FlowMessage, NodeRed, RedNode } from "../../nodes/red";
 import { OpenAIServer } from "../platforms/openai";
+import { chat, conversation, sender } from "./chat";
 
 /** Node-RED's own Catch: the helper brings none. */
 const catchNode = createRequire(require.resolve("node-red"))("@node-red/nodes/core/common/25-catch.js");
@@ -22,34 +23,6 @@ type TestNode = RedNode & {
   status: { args: [{ fill?: string; text?: string }][] };
 };
 
-const conversation = { id: "c", kind: "direct" } as const;
-const sender = { id: "7", name: "Ann", isBot: false };
-const chat: ChatContext = {
-  v: 1,
-  eventId: "web:a:1",
-  channel: "web",
-  account: "a",
-  conversation,
-  sender,
-  can: {
-    text: { max: 4096, unit: "utf16" },
-    dialect: "markdown",
-    buttons: true,
-    edit: true,
-    delete: true,
-    typing: true,
-    reactions: false,
-    threads: false,
-    replyTo: false,
-    silent: false,
-    images: true,
-    audio: true,
-    voice: true,
-    video: true,
-    files: true,
-    idempotency: "key",
-  },
-};
 const event: MessageEvent = {
   v: 1,
   id: "web:a:1",

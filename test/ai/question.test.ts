@@ -1,10 +1,8 @@
 /** What counts as a question, and whose. */
 import assert from "node:assert/strict";
 import { questionOf } from "../../lib/ai/question";
-import type { ChatContext, MessageEvent } from "../../lib/message/types";
-
-const conversation = { id: "c", kind: "direct" } as const;
-const sender = { id: "7", name: "Ann", isBot: false };
+import type { MessageEvent } from "../../lib/message/types";
+import { chat, conversation, sender } from "./chat";
 
 function event(more: Partial<MessageEvent> = {}): MessageEvent {
   return {
@@ -23,33 +21,6 @@ function event(more: Partial<MessageEvent> = {}): MessageEvent {
     ...more,
   };
 }
-
-const chat: ChatContext = {
-  v: 1,
-  eventId: "web:a:1",
-  channel: "web",
-  account: "a",
-  conversation,
-  sender,
-  can: {
-    text: { max: 4096, unit: "utf16" },
-    dialect: "markdown",
-    buttons: true,
-    edit: true,
-    delete: true,
-    typing: true,
-    reactions: false,
-    threads: false,
-    replyTo: false,
-    silent: false,
-    images: true,
-    audio: true,
-    voice: true,
-    video: true,
-    files: true,
-    idempotency: "key",
-  },
-};
 
 function asked(message: { payload?: unknown; chat?: unknown; topic?: unknown }) {
   const question = questionOf(message, "n1");
