@@ -42,15 +42,18 @@ export class ChannelError extends RedclawError {
   readonly fault: Fault;
   /** Milliseconds to wait, when the platform says so. */
   readonly retryAfterMs?: number;
+  /** Whom a `rate` fault slows down: this chat (default) or the whole account. */
+  readonly scope: "chat" | "account";
   constructor(
     fault: Fault,
     sentence: string,
-    options?: { code?: string; retryAfterMs?: number; cause?: unknown },
+    options?: { code?: string; retryAfterMs?: number; scope?: "chat" | "account"; cause?: unknown },
   ) {
     super(options?.code ?? `channel-${fault}`, sentence, { cause: options?.cause });
     this.name = "ChannelError";
     this.fault = fault;
     this.retryAfterMs = options?.retryAfterMs;
+    this.scope = options?.scope ?? "chat";
   }
   /** True when the same request may succeed later without anybody changing anything. */
   get retryable(): boolean {

@@ -59,7 +59,13 @@ export interface ChannelDefinition {
   credentials: Record<string, CredentialField>;
   options: Record<string, OptionField>;
   capabilities: Capabilities;
-  limits: { perChat?: Rate; perAccount?: Rate };
+  /** `global`: all accounts of this channel in one Node-RED together. An account can override all three. */
+  limits: { perChat?: Rate; perAccount?: Rate; global?: Rate };
+  /**
+   * What makes two accounts the same bot, for example its token and server: a second account with the same answer is
+   * refused with a sentence. Undefined: nothing to compare (yet).
+   */
+  identity?(account: AccountSettings): string | undefined;
   /** Kinds of event this channel can produce. */
   events: readonly MessageEvent["kind"][];
   /** Present when the platform calls us. Runs on the raw bytes, before anything is parsed. */
@@ -117,6 +123,13 @@ export interface ConnectContext {
    * acknowledge to the platform. `remember` is stored in the same commit (the poll offset).
    */
   accept(update: unknown, remember?: Record<string, unknown>): Promise<void>;
+  /** The same for several updates in their order: one commit for all of them. */
+  acceptAll(updates: readonly unknown[], remember?: Record<string, unknown>): Promise<void>;
+  /**
+   * The platform says how fast we may go (a rate-limit header, a global "slow down"): no request leaves before it is
+   * over, to `chat` or, without one, to anybody.
+   */
+  slowDown(forMs: number, chat?: string): void;
   status(status: ConnectionStatus): void;
   /** Small things that must survive a restart (offset, cookie secret). JSON values. */
   memory: { get<T>(key: string): Promise<T | undefined>; set(key: string, value: unknown): Promise<void> };
@@ -214,6 +227,11 @@ export interface Client {
   accepted?(update: unknown): void;
   /** Sends one part, returns the platform's id of it. Throws ChannelError. */
   send(part: MessagePart, to: Destination, options: SendOptions): Promise<{ messageId: string }>;
+  /**
+   * For `idempotency: "lookup"`: the message that an earlier, cut off try with this key left on the platform; undefined
+   * when there is none, so that it may be sent again. Throws ChannelError when that cannot be known now.
+   */
+  lookup?(part: MessagePart, to: Destination, options: SendOptions): Promise<{ messageId: string } | undefined>;
   edit?(messageId: string, part: TextPart, to: Destination, options: SendOptions): Promise<void>;
   remove?(messageId: string, to: Destination, options: SendOptions): Promise<void>;
   /** An empty emoji takes the bot's reaction away. */

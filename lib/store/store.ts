@@ -10,7 +10,15 @@ export type Json = unknown;
 export interface Row {
   space: string;
   key: string;
+  /** Small things that may lie open on the disk: numbers, ids, codes. */
   value: Json;
+  /**
+   * What people wrote, and everything else that is nobody's business: encrypted at rest. `undefined` when it was
+   * wiped, or when the key that could read it is gone.
+   */
+  body?: Json;
+  /** What became of the row, oldest first; `update` adds to it. */
+  trail?: readonly TrailStep[];
   /** Ledger columns, to find rows by. */
   state?: string;
   account?: string;
@@ -20,6 +28,9 @@ export interface Row {
   /** Milliseconds since 1970; after it the row is as good as gone. */
   expires?: number;
 }
+
+/** State, milliseconds since 1970, and why (an error code or a sentence; never what people wrote). */
+export type TrailStep = readonly [state: string, at: number, reason?: string];
 
 export type Write =
   /** Adds the row, or replaces it. */
@@ -33,6 +44,10 @@ export type Write =
         key: string;
         ifState?: string;
         value?: Json;
+        /** `null` wipes it. */
+        body?: Json;
+        /** Added at the end of the trail. */
+        trail?: readonly TrailStep[];
         state?: string;
         at?: number;
         expires?: number;
@@ -46,10 +61,17 @@ export interface Query {
   account?: string;
   conversation?: string;
   prefix?: string;
+  /** Only rows with `at` below this. */
+  before?: number;
   order?: "oldest" | "newest";
   limit?: number;
   offset?: number;
+  /** Leaves `body` out: quicker, and nothing is decrypted. */
+  bare?: boolean;
 }
+
+/** Rows in these states need no further work: they may make room, and no index finds them by their state. */
+export const FINAL_STATES = ["settled", "sent", "dismissed"] as const;
 
 export interface Store {
   readonly kind: "memory" | "sqlite" | "postgres";
