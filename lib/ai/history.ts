@@ -35,7 +35,7 @@ export class History {
   async read(conversation: string): Promise<ChatMessage[]> {
     if (this.#window.messages === 0) return [];
     const row = await (await this.#store()).get(SPACE, conversation);
-    return newestTurns(messagesOf(row?.value), this.#window);
+    return newestTurns(messagesOf(row?.body ?? row?.value), this.#window);
   }
 
   /** Adds the messages of one successful turn. */
@@ -43,10 +43,11 @@ export class History {
     if (this.#window.messages === 0) return;
     const store = await this.#store();
     const row = await store.get(SPACE, conversation);
-    const messages = newestTurns([...messagesOf(row?.value), ...turn], this.#window);
-    const value = { v: 1, messages };
+    const messages = newestTurns([...messagesOf(row?.body ?? row?.value), ...turn], this.#window);
+    const body = { v: 1, messages };
+    const expires = now + KEEP_MS;
     await store.commit([
-      { put: { space: SPACE, key: conversation, value, conversation, at: now, expires: now + KEEP_MS } },
+      { put: { space: SPACE, key: conversation, value: null, body, conversation, at: now, expires } },
     ]);
   }
 }

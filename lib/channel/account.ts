@@ -1,12 +1,14 @@
 /** An account at work: opens its client, keeps it open, and tells everybody how it is. */
+import { Breaker } from "../delivery/breaker";
 import { Limiter, type Limits } from "../delivery/limiter";
 import { backoff, sleep } from "../delivery/retry";
 import { asError, ChannelError, RedclawError } from "../errors";
 import type { Gateway } from "../gateway";
 import { createHttp, type Http } from "../http/client";
+import type { News } from "../delivery/news";
 import { openAttachment } from "../http/open";
 import { redact } from "../http/redact";
-import type { OutgoingAttachment } from "../message/types";
+import type { MessageEvent, OutgoingAttachment } from "../message/types";
 import type {
   AccountSettings,
   ChannelDefinition,
@@ -25,6 +27,8 @@ const FINISH_WITHIN_MS = 1300;
 /** The client has this long to close, after the requests. */
 const CLOSE_WITHIN_MS = 500;
 const CONNECT_WITHIN_MS = 60_000;
+/** Somebody should know of an account without a connection after this long. */
+const DOWN_AFTER_MS = 5 * 60_000;
 
 export interface AccountConfig extends AccountSettings {
   /** Overrides the platform's limits; `{}`: none (a server of one's own). */
@@ -38,6 +42,7 @@ export class Account {
   readonly definition: ChannelDefinition;
   readonly settings: AccountConfig;
   readonly limiter: Limiter;
+  readonly breaker = new Breaker();
   readonly log: Log;
   readonly #gateway: Gateway;
   readonly #ending = new AbortController();
@@ -45,31 +50,68 @@ export class Account {
   readonly #inFlight = new Set<Promise<unknown>>();
   readonly #http: Http;
   readonly #watchers = new Set<(status: ConnectionStatus) => void>();
+  #nodeLog: Log;
   #status: ConnectionStatus = { state: "closed" };
   #slowUntil = 0;
   #client?: Client;
   #started = false;
+  /** Between two versions of its config node: it receives, and nothing new is sent. */
+  #parked = false;
+  /** Ends this connection, with the reason. */
+  #lose?: (error: Error) => void;
+  #silence?: NodeJS.Timeout;
+  #down?: NodeJS.Timeout;
+  #stopping?: Promise<void>;
+  /** The client was told this public address. */
+  #webhookUrl?: string;
+  #asked = false;
 
   constructor(gateway: Gateway, definition: ChannelDefinition, settings: AccountConfig, log: Log) {
     this.#gateway = gateway;
     this.id = settings.id;
     this.definition = definition;
     this.settings = settings;
-    this.limiter = new Limiter(settings.limits ?? definition.limits);
+    const limits = settings.limits ?? definition.limits;
+    this.limiter = new Limiter(limits, limits.global ? gateway.sharedRate(definition, limits.global) : undefined);
+    this.#nodeLog = log;
     const secrets = secretsOf(definition, settings);
-    const clean = (write: (text: string) => void) => (text: string) => write(redact(text, secrets));
-    this.log = {
-      debug: clean(log.debug),
-      info: clean(log.info),
-      warn: clean(log.warn),
-      error: clean(log.error),
-    };
+    const clean = (level: keyof Log) => (text: string) => this.#nodeLog[level](redact(text, secrets));
+    this.log = { debug: clean("debug"), info: clean("info"), warn: clean("warn"), error: clean("error") };
     this.#http = accountHttp(settings);
   }
 
   /** Aborted when the account closes. */
   get signal(): AbortSignal {
     return this.#ending.signal;
+  }
+
+  get parked(): boolean {
+    return this.#parked;
+  }
+
+  /** True while requests to the platform may begin. */
+  get sends(): boolean {
+    return (
+      this.#client !== undefined &&
+      !this.#parked &&
+      this.#status.state !== "refused" &&
+      !this.signal.aborted
+    );
+  }
+
+  /** True when a cut off request leaves it open whether the message arrived: each is marked before it leaves. */
+  get marksSending(): boolean {
+    return this.definition.capabilities.idempotency !== "key";
+  }
+
+  /**
+   * True when a message that may have arrived is tried again: the platform recognises doubles, we can look whether it
+   * is there, or the user wants it.
+   */
+  get mayRetryUnknown(): boolean {
+    const { idempotency } = this.definition.capabilities;
+    if (idempotency === "key" || this.settings.onUnknown === "resend") return true;
+    return idempotency === "lookup" && this.#client?.lookup !== undefined;
   }
 
   /**
@@ -88,13 +130,13 @@ export class Account {
 
   /** Milliseconds that the platform still wants us to wait; 0 when it does not. */
   get slowForMs(): number {
-    return Math.max(0, this.#slowUntil - Date.now());
+    return Math.max(0, this.#slowUntil - performance.now());
   }
 
-  /** The platform asked to wait before the next message to `chat`. */
-  slowDown(forMs: number, chat: string): void {
+  /** The platform asked to wait before the next message to `chat`, or to anybody. */
+  slowDown(forMs: number, chat?: string): void {
     this.limiter.pause(forMs, chat);
-    this.#slowUntil = Math.max(this.#slowUntil, Date.now() + forMs);
+    this.#slowUntil = Math.max(this.#slowUntil, performance.now() + forMs);
     this.#tellWatchers();
   }
 
@@ -104,11 +146,6 @@ export class Account {
 
   get client(): Client | undefined {
     return this.#client;
-  }
-
-  /** True when a message that may have arrived is sent again: the platform recognises doubles, or the user wants it. */
-  get mayResend(): boolean {
-    return this.definition.capabilities.idempotency === "key" || this.settings.onUnknown === "resend";
   }
 
   /** Calls back now and on every change; answers the way to stop. */
@@ -126,6 +163,7 @@ export class Account {
   }
 
   async #run(): Promise<void> {
+    await this.#gateway.mayConnect(this, (reason) => this.#setStatus({ state: "misconfigured", reason }));
     const missing = missingCredential(this.definition, this.settings);
     if (missing) {
       this.#setStatus({ state: "misconfigured", reason: missing });
@@ -133,46 +171,84 @@ export class Account {
     }
     for (let attempt = 1; !this.signal.aborted; attempt += 1) {
       this.#setStatus({ state: "connecting" });
+      let thrown: unknown;
       try {
-        await this.#connect();
-        return;
-      } catch (thrown) {
-        const error = this.#cleaned(thrown);
-        if (this.signal.aborted) return;
-        if (error instanceof ChannelError && error.fault === "auth") {
-          this.refused(error);
-          return;
-        }
-        if (
-          error instanceof RedclawError &&
-          !(error instanceof ChannelError && (error.retryable || error.fault === "interrupted"))
-        ) {
-          this.log.error(error.message);
-          this.#setStatus({ state: "misconfigured", reason: error.message });
-          return;
-        }
-        const inMs = (error instanceof ChannelError && error.retryAfterMs) || backoff(attempt);
-        this.log.warn(
-          `${this.definition.label}: ${error.message} Trying again in ${Math.ceil(inMs / 1000)} s.`,
-        );
-        this.#setStatus({ state: "reconnecting", inMs, reason: error.message });
-        await sleep(inMs, this.signal).catch(() => undefined);
+        const lost = await this.#connect();
+        if (!lost) return;
+        attempt = 0;
+        thrown = await lost;
+        await this.#disconnect();
+      } catch (failed) {
+        thrown = failed;
       }
+      if (this.signal.aborted) return;
+      const error = this.#cleaned(thrown);
+      if (error instanceof ChannelError && error.fault === "auth") {
+        this.refused(error);
+        return;
+      }
+      if (
+        error instanceof RedclawError &&
+        !(error instanceof ChannelError && (error.retryable || error.fault === "interrupted")) &&
+        !error.code.startsWith("store-")
+      ) {
+        this.log.error(error.message);
+        this.#setStatus({ state: "misconfigured", reason: error.message });
+        return;
+      }
+      const inMs = (error instanceof ChannelError && error.retryAfterMs) || backoff(Math.max(1, attempt));
+      this.log.warn(
+        `${this.definition.label}: ${error.message} Trying again in ${Math.ceil(inMs / 1000)} s.`,
+      );
+      this.#setStatus({ state: "reconnecting", inMs, reason: error.message });
+      await sleep(inMs, this.signal).catch(() => undefined);
     }
   }
 
-  async #connect(): Promise<void> {
+  /** Connects; answers a promise of the reason why this connection ended. Undefined: the account closed meanwhile. */
+  async #connect(): Promise<Promise<Error> | undefined> {
     const { connect } = await this.definition.client();
+    const lost = new Promise<Error>((resolve) => {
+      this.#lose = resolve;
+    });
     const client = await connect(this.#context());
     if (this.signal.aborted) {
       await client.close();
-      return;
+      return undefined;
     }
     this.#client = client;
     // A client that has nothing to say about its state is simply connected.
     const silent = this.#status.state === "connecting";
     this.#setStatus(silent ? { state: "connected", identity: this.settings.name } : this.#status);
     await this.#gateway.connected(this);
+    return lost;
+  }
+
+  /** The connection is gone: what is in flight may finish, then the client makes room for the next one. */
+  async #disconnect(): Promise<void> {
+    const client = this.#client;
+    // An account that closes does this itself.
+    if (!client || this.signal.aborted) return;
+    this.#client = undefined;
+    clearTimeout(this.#silence);
+    await within(FINISH_WITHIN_MS, Promise.allSettled([...this.#inFlight]));
+    await within(
+      CLOSE_WITHIN_MS,
+      client.close().catch((error) => this.log.debug(asError(error).message)),
+    );
+  }
+
+  /** A sign of life; when the next does not come `withinMs`, the connection counts as dead. */
+  #alive(withinMs: number): void {
+    clearTimeout(this.#silence);
+    if (this.signal.aborted) return;
+    this.#silence = setTimeout(() => {
+      const { label } = this.definition;
+      this.#lose?.(
+        new ChannelError("unreachable", `${label} has been silent for too long; the connection is made anew.`),
+      );
+    }, withinMs);
+    this.#silence.unref();
   }
 
   /** The platform refused the credential: nothing more is sent until a new one is deployed; the queue stays. */
@@ -180,9 +256,33 @@ export class Account {
     this.#setStatus({ state: "refused", reason: error.message });
   }
 
+  /** True when a config node with these settings can go on with this very account. */
+  isSame(definition: ChannelDefinition, settings: AccountConfig): boolean {
+    return (
+      this.definition === definition &&
+      !this.signal.aborted &&
+      JSON.stringify(this.settings) === JSON.stringify(settings) &&
+      (!this.#asked || this.#webhookUrl === this.#gateway.publicAddress(definition.name, this.id))
+    );
+  }
+
+  /** Its config node closes in a deploy: the connection stays, requests in flight finish, no new one begins. */
+  async park(): Promise<void> {
+    this.#parked = true;
+    await within(FINISH_WITHIN_MS, this.#gateway.outbox.quiet(this));
+  }
+
+  /** A new config node takes it over. */
+  unpark(log: Log): void {
+    this.#nodeLog = log;
+    this.#parked = false;
+    this.#gateway.outbox.pump(this.id);
+    this.#tellWatchers();
+  }
+
   /** The client, as soon as it is connected. Rejects when `deadline` (ms since 1970) passes, or the account closes. */
   ready(deadline: number): Promise<Client> {
-    const usable = () => (this.#status.state === "refused" ? undefined : this.#client);
+    const usable = () => this.#client;
     const client = usable();
     if (client) return Promise.resolve(client);
     return new Promise((resolve, reject) => {
@@ -217,14 +317,20 @@ export class Account {
   }
 
   /** Receives one raw update: events of it become durable, then go out on the wires. */
-  async accept(update: unknown, remember?: Record<string, unknown>): Promise<void> {
+  accept(update: unknown, remember?: Record<string, unknown>): Promise<void> {
+    return this.acceptAll([update], remember);
+  }
+
+  /** The same for several updates in their order, in one commit. */
+  async acceptAll(updates: readonly unknown[], remember?: Record<string, unknown>): Promise<void> {
     // A client may receive before `connect` has answered: its update waits, it is not lost.
     const client = this.#client ?? (await this.ready(Date.now() + CONNECT_WITHIN_MS));
-    await this.#gateway.inbox.accept(this.definition, this.id, this.#parse(client, update), remember);
+    const events = updates.flatMap((update) => this.#parse(client, update));
+    await this.#gateway.inbox.accept(this.definition, this.id, events, remember);
   }
 
   /** A parser that throws has met something nobody knows: that is reported and must not block what comes behind. */
-  #parse(client: Client, update: unknown): unknown[] {
+  #parse(client: Client, update: unknown): MessageEvent[] {
     try {
       const events = client.receive(update);
       // A reference finds its way back to the account that can resolve it.
@@ -275,18 +381,27 @@ export class Account {
     const space = `account:${this.id}`;
     const path = this.#gateway.accountPath(this.definition.name, this.id);
     const webhookUrl = this.#gateway.publicAddress(this.definition.name, this.id);
+    this.#asked = true;
+    this.#webhookUrl = webhookUrl;
     return {
       account: this.settings,
       fetch: this.#http.fetch,
       accept: (update, remember) => this.accept(update, remember),
+      acceptAll: (updates, remember) => this.acceptAll(updates, remember),
+      slowDown: (forMs, chat) => this.slowDown(forMs, chat),
+      lost: (error) => this.#lose?.(error),
+      alive: (withinMs) => this.#alive(withinMs),
       status: (status) => {
         if (!this.signal.aborted) this.#setStatus(status);
       },
       memory: {
-        get: async <T>(key: string) =>
-          (await (await this.#gateway.store()).get(space, key))?.value as T | undefined,
-        set: async (key, value) => {
-          await (await this.#gateway.store()).commit([{ put: { space, key, value, at: Date.now() } }]);
+        get: async <T>(key: string) => {
+          const row = await (await this.#gateway.store()).get(space, key);
+          return (row?.body ?? row?.value ?? undefined) as T | undefined;
+        },
+        set: async (key, body) => {
+          const at = this.#gateway.clock.now();
+          await this.#gateway.ledger.commit([{ put: { space, key, value: null, body, at } }]);
         },
       },
       open: (attachment) => this.open(attachment),
@@ -308,10 +423,38 @@ export class Account {
   }
 
   #setStatus(status: ConnectionStatus): void {
-    const news = status.state === "refused" && this.#status.state !== "refused";
+    const before = this.#status.state;
     this.#status = status;
-    if (news) this.log.error(`${status.reason} Messages to this account wait until a new one is deployed.`);
+    if (status.state !== before) this.#changedState(status);
     this.#tellWatchers();
+    if (status.state === "connected") this.#gateway.outbox.pump(this.id);
+  }
+
+  #changedState(status: ConnectionStatus): void {
+    const { label } = this.definition;
+    const tell = (event: News["event"], severity: News["severity"], sentence: string) =>
+      this.#gateway.tellOf(this, { event, severity, sentence });
+    if (status.state === "connected" || status.state === "closed") {
+      clearTimeout(this.#down);
+      this.#down = undefined;
+    }
+    switch (status.state) {
+      case "connected":
+        return tell("connected", "info", `${label} is connected as ${status.identity}.`);
+      case "refused":
+        this.log.error(`${status.reason} Messages to this account wait until a new one is deployed.`);
+        return tell("refused", "error", status.reason);
+      case "conflict":
+        return tell("conflict", "error", status.reason);
+      case "misconfigured":
+        return tell("misconfigured", "error", status.reason);
+      case "reconnecting":
+        this.#down ??= setTimeout(() => {
+          const { reason } = { reason: "", ...this.#status };
+          const sentence = `${label} has been out of reach for ${DOWN_AFTER_MS / 60_000} minutes. Redclaw goes on trying. ${reason}`;
+          tell("down", "warning", sentence.trim());
+        }, DOWN_AFTER_MS).unref();
+    }
   }
 
   #tellWatchers(): void {
@@ -319,12 +462,22 @@ export class Account {
   }
 
   /** Ends everything in under 2 s; what still waits is kept by the ledger. */
-  async stop(): Promise<void> {
-    if (this.signal.aborted) return;
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
     this.#ending.abort(new RedclawError("closing", "The account is closing."));
+    clearTimeout(this.#silence);
+    clearTimeout(this.#down);
     const client = this.#client;
     this.#client = undefined;
-    await within(FINISH_WITHIN_MS, Promise.allSettled([...this.#inFlight]));
+    this.#lose?.(asError(this.signal.reason));
+    await within(
+      FINISH_WITHIN_MS,
+      Promise.allSettled([...this.#inFlight, this.#gateway.outbox.quiet(this)]),
+    );
     this.#cutting.abort(this.signal.reason);
     const closing = Promise.resolve()
       .then(() => client?.close())

@@ -229,7 +229,7 @@ async function withAccount(
   const logged: string[] = [];
   const note = (text: string) => void logged.push(text);
   const log = { debug: note, info: note, warn: note, error: note };
-  const gateway = new Gateway(log);
+  const gateway = new Gateway({ log });
   const account = gateway.openAccount(
     subject.definition,
     { id: "acc1", name: "conformance", limits: {}, ...settings },

@@ -130,6 +130,13 @@ export interface ConnectContext {
    * over, to `chat` or, without one, to anybody.
    */
   slowDown(forMs: number, chat?: string): void;
+  /** This connection is gone for good: the account closes the client and connects anew, with backoff, without end. */
+  lost(error: Error): void;
+  /**
+   * A sign of life of a connection that is never silent for long (a socket with heartbeats): when the next one does not
+   * come within that time, the account connects anew.
+   */
+  alive(withinMs: number): void;
   status(status: ConnectionStatus): void;
   /** Small things that must survive a restart (offset, cookie secret). JSON values. */
   memory: { get<T>(key: string): Promise<T | undefined>; set(key: string, value: unknown): Promise<void> };

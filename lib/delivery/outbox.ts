@@ -1,18 +1,15 @@
 /**
- * The outbox: a response is written down before the first request leaves, goes out in the order of its
- * conversation, at the platform's pace, and ends as a receipt or as an error that says why.
- *
- * intended -> sending -> sent (receipt) | unknown (may have arrived) | failed | expired.
+ * The outbox: a response is written down before the first request leaves, goes out in the order of its conversation,
+ * at the platform's pace, and ends as a receipt or as an error that says why.
  */
 import type { Account } from "../channel/account";
-import type { Client, Destination, MessagePart, SendOptions } from "../channel/define";
-import { asError, ChannelError, RedclawError } from "../errors";
-import type { Action } from "../message/parts";
-import { toActions } from "../message/parts";
+import type { Destination } from "../channel/define";
+import { asError, RedclawError } from "../errors";
 import type { Receipt, Response } from "../message/types";
-import type { Row, Store } from "../store/store";
-import { Lanes } from "./lanes";
-import { backoff, sleep } from "./retry";
+import type { Store, Write } from "../store/store";
+import { Delivery, type DeliveryHost, heldError } from "./delivery";
+import { Dispatcher } from "./dispatcher";
+import { type Ledger, RESPONSE, type ResponseMarks } from "./ledger";
 
 export interface Intent {
   /** Idempotency key: the same key is never sent twice. */
@@ -24,35 +21,101 @@ export interface Intent {
   about?: string;
   /** Event that is settled by this response. */
   eventId?: string;
+  /** Node that sends it: hears of a failure after a restart, too. */
+  node?: string;
+  /** Send it again when it is not known whether it arrived (an alarm is better doubled than lost). */
+  onUnknown?: "hold" | "resend";
 }
 
-interface Progress {
-  intent: Intent;
-  /** Actions done so far: a response of several messages goes on where it stopped. */
-  done: number;
-  messageIds: string[];
+/** Messages that are through, since the start. */
+export interface Counts {
+  sent: number;
+  waiting: number;
+  held: number;
 }
 
-/** Sent and failed responses stay this long, so that a second try of the same key is recognised. */
-const KEPT_MS = 8 * 24 * 3_600_000;
+export interface OutboxOptions {
+  ledger: Ledger;
+  /** Milliseconds: an answer older than this is not sent any more. */
+  maxAge(): number;
+  settling: DeliveryHost["settling"];
+  /** The counts of an account changed. */
+  changed(account: string): void;
+  /** A response ended without a receipt. */
+  stopped(
+    account: Account,
+    state: "unknown" | "failed" | "expired",
+    error: RedclawError,
+    response: { key: string; marks: ResponseMarks },
+  ): void;
+  breakerChanged(account: Account, open: boolean): void;
+}
+
+/** Requests in flight at a time: a crash leaves at most so many that may or may not have arrived. */
+const IN_FLIGHT_UNKNOWN = 8;
+const IN_FLIGHT_SAFE = 64;
+const PAGE = 500;
+
+interface Way {
+  account: Account;
+  dispatcher: Dispatcher;
+  sent: number;
+  held: number;
+}
 
 export class Outbox {
-  readonly #store: () => Promise<Store>;
-  readonly #maxAge: () => number;
-  readonly #lanes = new Lanes();
-  readonly #running = new Map<string, Promise<Receipt>>();
-  readonly #waiting = new Map<string, number>();
-  readonly #onWaiting: (account: string) => void;
+  readonly #o: OutboxOptions;
+  readonly #ways = new Map<string, Way>();
+  readonly #running = new Map<string, Delivery>();
+  readonly #host: DeliveryHost;
 
-  constructor(store: () => Promise<Store>, maxAge: () => number, onWaiting: (account: string) => void) {
-    this.#store = store;
-    this.#maxAge = maxAge;
-    this.#onWaiting = onWaiting;
+  constructor(options: OutboxOptions) {
+    this.#o = options;
+    this.#host = {
+      ledger: options.ledger,
+      settling: options.settling,
+      stopped: (delivery, state, error) => {
+        const way = this.#ways.get(delivery.account.id);
+        if (way && state === "unknown") way.held += 1;
+        options.stopped(delivery.account, state, error, delivery);
+      },
+      ended: (delivery) => {
+        if (this.#running.get(delivery.key) === delivery) this.#running.delete(delivery.key);
+        const way = this.#ways.get(delivery.account.id);
+        if (way && delivery.marks.receipt) way.sent += 1;
+        options.changed(delivery.account.id);
+      },
+    };
   }
 
-  /** Responses of an account that are on their way. */
-  waiting(account: string): number {
-    return this.#waiting.get(account) ?? 0;
+  /** The way out of an account; the newest of its id is in force. */
+  open(account: Account): void {
+    const dispatcher = new Dispatcher({
+      inFlightMax: account.definition.capabilities.idempotency === "key" ? IN_FLIGHT_SAFE : IN_FLIGHT_UNKNOWN,
+      limiter: account.limiter,
+      breaker: account.breaker,
+      now: () => this.#o.ledger.clock.now(),
+      ready: () => account.sends,
+      breakerChanged: (open) => this.#o.breakerChanged(account, open),
+    });
+    const before = this.#ways.get(account.id);
+    this.#ways.set(account.id, { account, dispatcher, sent: before?.sent ?? 0, held: before?.held ?? 0 });
+  }
+
+  /** No more requests begin; what is written down waits for the next time. */
+  close(account: Account): void {
+    const way = this.#ways.get(account.id);
+    if (way?.account === account) way.dispatcher.stop();
+  }
+
+  /** Something changed: perhaps messages can leave now. */
+  pump(account: string): void {
+    this.#ways.get(account)?.dispatcher.pump();
+  }
+
+  counts(account: string): Counts {
+    const way = this.#ways.get(account);
+    return { sent: way?.sent ?? 0, waiting: way?.dispatcher.size ?? 0, held: way?.held ?? 0 };
   }
 
   /** True while a response with this key is on its way. */
@@ -62,231 +125,179 @@ export class Outbox {
 
   /** Resolves when what is on its way now has ended, one way or the other. */
   async idle(): Promise<void> {
-    await Promise.allSettled([...this.#running.values()]);
+    await Promise.allSettled([...this.#running.values()].map(({ receipt }) => receipt));
+  }
+
+  /** Resolves when no request of the account is in flight. */
+  async quiet(account: Account): Promise<void> {
+    const way = this.#ways.get(account.id);
+    if (way?.account === account) await way.dispatcher.idle();
   }
 
   /** Sends, or answers the receipt of the earlier send with this key. Rejects with a RedclawError. */
-  send(account: Account, intent: Intent): Promise<Receipt> {
+  async send(account: Account, intent: Intent): Promise<Receipt> {
     const running = this.#running.get(intent.key);
-    if (running) return running;
-    const sending = this.#intendAndSend(account, intent).finally(() => this.#running.delete(intent.key));
-    this.#running.set(intent.key, sending);
-    return sending;
+    if (running) return running.receipt;
+    const { key, to, response, about, eventId, node, onUnknown } = intent;
+    const marks: ResponseMarks = { to, done: 0, ids: [] };
+    if (about !== undefined) marks.about = about;
+    if (eventId !== undefined) marks.eventId = eventId;
+    if (node !== undefined) marks.node = node;
+    if (onUnknown === "resend") marks.resend = true;
+    const at = this.#o.ledger.clock.now();
+    const delivery = new Delivery(
+      this.#host,
+      account,
+      key,
+      marks,
+      { at, deadline: at + this.#o.maxAge() },
+      { response },
+    );
+    delivery.check();
+    this.#start(delivery);
+    return delivery.receipt;
   }
 
-  async #intendAndSend(account: Account, intent: Intent): Promise<Receipt> {
-    const actions = this.#actions(account, intent);
-    const now = Date.now();
-    const progress: Progress = { intent, done: 0, messageIds: [] };
-    const row: Row = {
-      space: "response",
-      key: intent.key,
-      value: progress,
-      state: "intended",
-      account: intent.account,
-      conversation: intent.to.conversation,
-      at: now,
-      expires: now + KEPT_MS,
-    };
-    const store = await this.#store();
-    const [isNew] = await store.commit([{ insert: row }]);
-    if (!isNew) {
-      const earlier = await store.get("response", intent.key);
-      if (earlier?.state === "sent") return earlier.value as Receipt;
-      const cutOff = earlier?.state === "unknown" || (earlier?.state === "sending" && !account.mayResend);
-      if (cutOff) {
-        await store.commit([{ update: { space: "response", key: intent.key, state: "unknown" } }]);
-        throw heldError(account);
-      }
-      // What an earlier try sent of several parts stays sent.
-      if (earlier?.state === "intended" || earlier?.state === "sending")
-        Object.assign(progress, earlier.value, { intent });
-      await store.commit([{ put: row }]);
+  #start(delivery: Delivery): void {
+    const { account } = delivery;
+    const way = this.#ways.get(account.id);
+    this.#running.set(delivery.key, delivery);
+    if (!way || way.account !== account || account.signal.aborted) {
+      // The account is just closed by a deploy: the message waits in the ledger for its next version.
+      delivery.writeDown();
+      delivery.leave();
+      return;
     }
-    return this.#inLane(account, intent, () => this.#deliver(account, actions, progress, now));
-  }
-
-  #actions(account: Account, intent: Intent): Action[] {
-    const { response } = intent;
-    const replyTo = response.replyTo === "auto" ? intent.about : response.replyTo;
-    return toActions(response, account.definition.capabilities, replyTo === undefined ? {} : { replyTo });
-  }
-
-  #inLane(account: Account, intent: Intent, work: () => Promise<Receipt>): Promise<Receipt> {
-    this.#count(account.id, 1);
-    const lane = `${account.id}|${intent.to.conversation}`;
-    return this.#lanes.run(lane, work).finally(() => this.#count(account.id, -1));
-  }
-
-  #count(account: string, by: number): void {
-    this.#waiting.set(account, this.waiting(account) + by);
-    this.#onWaiting(account);
+    way.dispatcher.add(delivery);
+    delivery.writeDown();
+    this.#o.changed(account.id);
   }
 
   /** After a start: what was intended is sent, what was cut off in the middle of a request is held. */
   async resume(account: Account): Promise<void> {
-    const store = await this.#store();
-    const rows = await store.find({
-      space: "response",
-      state: ["intended", "sending"],
-      account: account.id,
-      limit: 1000,
-    });
-    for (const { key } of rows) {
-      // Between two rows time passes: what was found may have been sent meanwhile.
-      const row = this.#running.has(key) ? undefined : await store.get("response", key);
-      if (!row || this.#running.has(key) || (row.state !== "intended" && row.state !== "sending")) continue;
-      const progress = row.value as Progress;
-      if (row.state === "sending" && !account.mayResend) {
-        await store.commit([{ update: { space: "response", key: row.key, state: "unknown" } }]);
-        account.log.warn(
-          "A message may not have been delivered before the restart. It is held and not sent again.",
-        );
+    const { ledger } = this.#o;
+    const way = this.#ways.get(account.id);
+    if (way?.account !== account) return;
+    await ledger.commit([{ delete: { space: "barrier", key: "outbox" } }]);
+    const store = await ledger.store();
+    way.held = await store.count({ space: RESPONSE, state: "unknown", account: account.id });
+    for (const { key, at, state, marks } of await openRows(store, account.id, ledger.clock.now() + 1)) {
+      if (this.#running.has(key) || account.signal.aborted) continue;
+      if (state === "sending" && !account.mayRetryUnknown && marks.resend !== true) {
+        await this.#hold(account, key, marks);
         continue;
       }
-      const { intent } = progress;
-      const sending = this.#inLane(account, intent, () =>
-        this.#deliver(account, this.#actions(account, intent), progress, row.at),
-      ).finally(() => this.#running.delete(intent.key));
-      this.#running.set(intent.key, sending);
-      sending.catch((error) =>
-        account.log.warn(`A message from before the restart was not sent: ${asError(error).message}`),
+      const deadline = Math.min(at, ledger.clock.now()) + this.#o.maxAge();
+      this.#start(
+        new Delivery(this.#host, account, key, marks, { at, deadline }, { written: state }),
       );
     }
+    this.#o.changed(account.id);
   }
 
-  async #deliver(account: Account, actions: Action[], progress: Progress, since: number): Promise<Receipt> {
-    const { intent } = progress;
-    const store = await this.#store();
-    const mark = (state: string, value?: unknown) =>
-      store.commit([
-        { update: { space: "response", key: intent.key, state, ...(value === undefined ? {} : { value }) } },
-      ]);
-    try {
-      for (let index = progress.done; index < actions.length; index += 1) {
-        const action = actions[index] as Action;
-        await this.#attempt(account, intent, index, action, since + this.#maxAge(), mark, progress);
-        progress.done = index + 1;
-        // Between two parts nothing is on its way: a stop now loses none and sends none twice.
-        if (progress.done < actions.length) await mark("intended", progress);
-      }
-    } catch (thrown) {
-      const error = asError(thrown);
-      const fault = error instanceof ChannelError ? error.fault : undefined;
-      const closing = account.signal.aborted && fault !== "refused" && fault !== "gone";
-      const unknown = fault === "interrupted";
-      // A response that was waiting when the account closed stays intended: the next start sends it.
-      if (!closing)
-        await mark(unknown ? "unknown" : "failed", unknown ? undefined : { reason: error.message }).catch(
-          () => undefined,
-        );
-      if (closing)
-        throw new RedclawError(
-          "closing",
-          "The account was closed; the message waits and is sent when it opens again.",
-        );
-      throw unknown ? heldError(account, error) : error;
-    }
-    const receipt: Receipt = {
-      messageId: progress.messageIds[0] ?? intent.about ?? "",
-      messageIds: progress.messageIds,
-      channel: account.definition.name,
-      account: account.id,
-      conversation: intent.to.conversation,
-      sentAt: new Date().toISOString(),
-    };
-    await mark("sent", receipt);
-    return receipt;
+  async #hold(account: Account, key: string, marks: ResponseMarks): Promise<void> {
+    const { ledger } = this.#o;
+    const error = heldError(account);
+    const settled: Write[] = marks.eventId === undefined ? [] : this.#o.settling(marks.eventId, "held");
+    await ledger.record([ledger.stopResponse(key, "unknown", marks, "stopped in the middle"), ...settled]);
+    const way = this.#ways.get(account.id);
+    if (way) way.held += 1;
+    account.log.warn(error.message);
+    this.#o.stopped(account, "unknown", error, { key, marks });
   }
 
-  /** One action until it is done: waits for the account, for the limits and for the platform to come back. */
-  async #attempt(
-    account: Account,
-    intent: Intent,
-    index: number,
-    action: Action,
-    deadline: number,
-    mark: (state: string, value?: unknown) => Promise<unknown>,
-    progress: Progress,
-  ): Promise<void> {
-    let current = action;
-    for (let attempt = 1; ; ) {
-      const client = await account.ready(deadline);
-      if (current.do !== "typing") await waitForTurn(account, intent.to.conversation, deadline);
-      account.signal.throwIfAborted();
-      try {
-        const messageId = await account.request(async (signal) => {
-          if (current.do === "send") await mark("sending", progress);
-          return perform(client, current, intent, { key: `${intent.key}#${index}`, signal });
-        });
-        if (messageId !== undefined) progress.messageIds.push(messageId);
-        return;
-      } catch (thrown) {
-        const error = asError(thrown);
-        if (!(error instanceof ChannelError)) throw error;
-        if (error.fault === "formatting" && "part" in current && !current.part.unformatted) {
-          current = { ...current, part: { ...current.part, unformatted: true } } as Action;
-          continue;
-        }
-        if (error.fault === "auth") account.refused(error);
-        const again =
-          error.retryable || error.fault === "auth" || (error.fault === "interrupted" && account.mayResend);
-        const wait = error.retryAfterMs ?? backoff(attempt);
-        if (!again || Date.now() + wait > deadline) throw error;
-        if (error.fault === "rate") account.slowDown(wait, intent.to.conversation);
-        // Nothing of this part left: the row goes back to waiting, so that a crash now does not hold it.
-        await mark("intended", progress);
-        await sleep(wait, account.signal);
-        attempt += 1;
-      }
-    }
-  }
-}
-
-async function waitForTurn(account: Account, chat: string, deadline: number): Promise<void> {
-  for (;;) {
-    const wait = account.limiter.take(chat);
-    if (wait === 0) return;
-    if (Date.now() + wait > deadline) {
+  /** Somebody says that it shall be sent (again). Rejects with a RedclawError. */
+  async resend(account: Account, key: string): Promise<void> {
+    const { ledger } = this.#o;
+    const row = await (await ledger.store()).get(RESPONSE, key);
+    if (!row || !["unknown", "failed", "expired"].includes(row.state ?? "")) throw notThere();
+    if (row.body === undefined) {
       throw new RedclawError(
-        "expired",
-        `${account.definition.label} asked to wait longer than a late answer makes sense. The message was not sent.`,
+        "unreadable",
+        "The text of this message cannot be read any more, so it cannot be sent again.",
       );
     }
-    await sleep(wait, account.signal);
+    const now = ledger.clock.now();
+    const marks = row.value as ResponseMarks;
+    const trail = [["intended", now, "by hand"]] as const;
+    const [changed] = await ledger.commit([
+      { update: { space: RESPONSE, key, ifState: row.state, state: "intended", at: now, trail } },
+    ]);
+    if (!changed) throw notThere();
+    if (row.state === "unknown") this.#unheld(account.id);
+    const times = { at: now, deadline: now + this.#o.maxAge() };
+    this.#start(new Delivery(this.#host, account, key, marks, times, { written: "intended" }));
+  }
+
+  /** Nothing more is done about it; its text is wiped. Rejects with a RedclawError. */
+  async dismiss(account: string, key: string): Promise<void> {
+    const { ledger } = this.#o;
+    const row = await (await ledger.store()).get(RESPONSE, key);
+    if (!row || !["unknown", "failed", "expired"].includes(row.state ?? "")) throw notThere();
+    await ledger.commit([ledger.dismissResponse(key)]);
+    if (row.state === "unknown") this.#unheld(account);
+  }
+
+  #unheld(account: string): void {
+    const way = this.#ways.get(account);
+    if (way) way.held = Math.max(0, way.held - 1);
+    this.#o.changed(account);
+  }
+
+  /** Responses to accounts that are not there any more, and too old to be sent: they end, visibly. */
+  async expireOrphans(): Promise<void> {
+    const { ledger } = this.#o;
+    const store = await ledger.store();
+    const before = ledger.clock.now() - this.#o.maxAge();
+    const rows = await store.find({
+      space: RESPONSE,
+      state: ["intended", "sending"],
+      before,
+      bare: true,
+      limit: PAGE,
+    });
+    for (const { key, account, state, value } of rows) {
+      if (this.#running.has(key) || this.#ways.get(account ?? "")?.account.signal.aborted === false) continue;
+      const ended = state === "sending" ? "unknown" : "expired";
+      await ledger
+        .record([ledger.stopResponse(key, ended, value as ResponseMarks, "no account")])
+        .catch((error) => this.#ways.get(account ?? "")?.account.log.warn(asError(error).message));
+    }
+  }
+
+  forget(account: Account): void {
+    if (this.#ways.get(account.id)?.account === account) this.#ways.delete(account.id);
   }
 }
 
-async function perform(
-  client: Client,
-  action: Action,
-  intent: Intent,
-  options: SendOptions,
-): Promise<string | undefined> {
-  const { to } = intent;
-  switch (action.do) {
-    case "send":
-      return (await client.send(action.part as MessagePart, to, options)).messageId;
-    case "edit":
-      await client.edit?.(action.messageId, action.part, to, options);
-      return action.messageId;
-    case "delete":
-      await client.remove?.(action.messageId, to, options);
-      return undefined;
-    case "react":
-      if (intent.about !== undefined) await client.react?.(intent.about, action.emoji, to, options);
-      return undefined;
-    case "typing":
-      // Only a sign of life: the answer behind it counts.
-      await client.typing?.(to).catch(() => undefined);
-      return undefined;
-  }
-}
-
-function heldError(account: Account, cause?: Error): ChannelError {
-  return new ChannelError(
-    "interrupted",
-    `The connection to ${account.definition.label} broke while a message was being sent: it may not have been delivered. It is held and not sent again by itself.`,
-    { code: "held", cause },
+function notThere(): RedclawError {
+  return new RedclawError(
+    "not-there",
+    "This message is not held any more: it was sent, dismissed or purged meanwhile. Load the list again.",
   );
+}
+
+interface OpenRow {
+  key: string;
+  at: number;
+  state: "intended" | "sending";
+  marks: ResponseMarks;
+}
+
+async function openRows(store: Store, account: string, before: number): Promise<OpenRow[]> {
+  const rows: OpenRow[] = [];
+  for (let offset = 0; ; offset += PAGE) {
+    const page = await store.find({
+      space: RESPONSE,
+      state: ["intended", "sending"],
+      account,
+      before,
+      bare: true,
+      limit: PAGE,
+      offset,
+    });
+    for (const { key, at, state, value } of page)
+      rows.push({ key, at, state: state as OpenRow["state"], marks: value as ResponseMarks });
+    if (page.length < PAGE) return rows;
+  }
 }

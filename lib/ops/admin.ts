@@ -28,7 +28,7 @@ export function installAdmin(gateway: Gateway, host: AdminHost): void {
         channel: definition.name,
         name: settings.name,
         status,
-        waiting: gateway.outbox.waiting(id),
+        ...gateway.outbox.counts(id),
       })),
     );
   });

@@ -52,6 +52,7 @@ export default function aiNode(RED: NodeRed): void {
 
     const answer = async (message: FlowMessage, question: Question): Promise<Answer> => {
       let started = false;
+      const end = question.chat ? gateway.inbox.begin(question.chat.eventId) : undefined;
       status.waiting += 1;
       status.changed();
       try {
@@ -83,6 +84,7 @@ export default function aiNode(RED: NodeRed): void {
           },
         );
       } finally {
+        end?.();
         if (started) status.thinking -= 1;
         else status.waiting -= 1;
       }

@@ -1,6 +1,7 @@
 /** `redclaw-<channel>`: the config node that holds an account. It connects when the first node uses it. */
 import type { Account } from "../../lib/channel/account";
 import type { ChannelDefinition, ConnectionStatus } from "../../lib/channel/define";
+import type { Counts } from "../../lib/delivery/outbox";
 import { accountConfig } from "../../lib/channel/settings";
 import { RedclawError } from "../../lib/errors";
 import type { Gateway } from "../../lib/gateway";
@@ -38,7 +39,7 @@ export function accountClass(RED: NodeRed, gateway: Gateway, definition: Channel
         user.status(status);
       };
       (node.users as Record<string, RedNode>)[user.id] = user;
-      const endings = [account.watch(show), gateway.watchWaiting(account.id, show)];
+      const endings = [account.watch(show), gateway.watchCounts(account.id, show)];
       account.start();
       return () => {
         delete node.users?.[user.id];
@@ -49,36 +50,60 @@ export function accountClass(RED: NodeRed, gateway: Gateway, definition: Channel
   });
 }
 
-/** How an account is; `slowForMs`: the platform asked to wait that long. */
-interface AccountState {
+/** What of an account and its gateway shows in a status. */
+export interface AccountState {
   status: ConnectionStatus;
+  /** Milliseconds that the platform asked to wait; 0: it did not. */
   slowForMs: number;
+  /** Milliseconds until the platform, which failed several times, is tried again; undefined while it works. */
+  failsForMs?: number;
+  counts: Counts;
+  /** Nothing can be written down. */
+  trouble?: string;
 }
 
-/** One look tells how it is. `waiting`: messages on their way out. */
-export function statusOf({ status, slowForMs }: AccountState, waiting = 0): NodeStatus {
+export function stateOf(gateway: Gateway, account: Account): AccountState {
+  const { status, slowForMs, breaker, id } = account;
+  return {
+    status,
+    slowForMs,
+    counts: gateway.outbox.counts(id),
+    ...(breaker.open ? { failsForMs: breaker.waitMs() } : {}),
+    ...(gateway.trouble === undefined ? {} : { trouble: gateway.trouble }),
+  };
+}
+
+/** One look tells how it is. */
+export function statusOf({ status, slowForMs, failsForMs, counts, trouble }: AccountState): NodeStatus {
+  const { waiting, held } = counts;
+  if (trouble !== undefined && status.state !== "closed")
+    return { fill: "red", shape: "ring", text: `takes no messages: ${brief(trouble)}` };
+  const counted = [waiting > 0 && `${waiting} waiting`, held > 0 && `${held} held`].filter(Boolean).join(", ");
   switch (status.state) {
     case "connecting":
       return { fill: "yellow", shape: "ring", text: "connecting" };
     case "connected":
-      if (waiting > 0 && slowForMs > 0) {
-        const text = `${waiting} waiting (slow down: ${Math.ceil(slowForMs / 1000)} s)`;
-        return { fill: "blue", shape: "dot", text };
+      if (failsForMs !== undefined) {
+        const next = Number.isFinite(failsForMs) && failsForMs > 0 ? `in ${seconds(failsForMs)} s` : "now";
+        return { fill: "yellow", shape: "ring", text: [`sending fails, next try ${next}`, counted].filter(Boolean).join(", ") };
       }
+      if (waiting > 0 && slowForMs > 0)
+        return { fill: "blue", shape: "dot", text: `${counted} (slow down: ${seconds(slowForMs)} s)` };
+      if (held > 0) return { fill: "yellow", shape: "dot", text: counted };
       return waiting > 1
-        ? { fill: "blue", shape: "dot", text: `${waiting} waiting` }
+        ? { fill: "blue", shape: "dot", text: counted }
         : { fill: "green", shape: "dot", text: status.identity };
     case "reconnecting":
       return {
         fill: "yellow",
         shape: "ring",
-        text: `reconnecting in ${Math.max(1, Math.ceil(status.inMs / 1000))} s (${brief(status.reason)})`,
+        text: `reconnecting in ${seconds(status.inMs)} s (${brief(status.reason)})`,
       };
     case "refused":
       return {
         fill: "red",
         shape: "ring",
-        text: waiting > 0 ? `token refused, ${waiting} waiting` : "token refused",
+        text: counted ? `token refused, ${counted}` : "token refused",
       };
     case "conflict":
       return { fill: "red", shape: "ring", text: "another copy of this bot is running" };
@@ -87,6 +112,10 @@ export function statusOf({ status, slowForMs }: AccountState, waiting = 0): Node
     case "closed":
       return { fill: "grey", shape: "ring", text: "closed" };
   }
+}
+
+function seconds(ms: number): number {
+  return Math.max(1, Math.ceil(ms / 1000));
 }
 
 const BRIEF = 48;

@@ -3,7 +3,7 @@ import type { ChannelDefinition } from "../../lib/channel/define";
 import type { Gateway } from "../../lib/gateway";
 import type { ChatContext, MessageEvent } from "../../lib/message/types";
 import { type NodeConfig, type NodeRed, nodeClass, onClose, type RedNode } from "../red";
-import { findAccount, statusOf } from "./account";
+import { findAccount, stateOf, statusOf } from "./account";
 
 export function inClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefinition) {
   return nodeClass(RED, (node: RedNode, config: NodeConfig) => {
@@ -15,7 +15,7 @@ export function inClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefin
       if (conversations.size > 0 && !conversations.has(event.conversation.id)) return;
       node.send(messageOf(event, chat));
     });
-    const stopUsing = use(node, () => statusOf(account, gateway.outbox.waiting(account.id)));
+    const stopUsing = use(node, () => statusOf(stateOf(gateway, account)));
     onClose(node, () => {
       stopListening();
       stopUsing();
@@ -25,10 +25,11 @@ export function inClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefin
   });
 }
 
+/** Every listener has its own event and chat, so nothing is copied here. */
 function messageOf(event: MessageEvent, chat: ChatContext) {
   return {
-    payload: structuredClone(event),
-    chat: structuredClone(chat),
+    payload: event,
+    chat,
     topic: `${event.channel}:${event.account}:${event.conversation.id}`,
   };
 }

@@ -14,7 +14,8 @@ import {
   type RedNode,
 } from "../red";
 import { Ordinals, runOf } from "../reply/ordinals";
-import { findAccount, statusOf } from "./account";
+import { reportFailures } from "../failures";
+import { findAccount, stateOf, statusOf } from "./account";
 
 export function outClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefinition) {
   return nodeClass(RED, (node: RedNode, config: NodeConfig) => {
@@ -37,7 +38,9 @@ export function outClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefi
           account: account.id,
           to,
           response,
+          node: node.id,
           ...(eventId === undefined ? {} : { eventId }),
+          ...(message["onUnknown"] === "resend" ? { onUnknown: "resend" } : {}),
         });
       } catch (error) {
         // A deploy: the message waits in the ledger and goes out when the account opens again.
@@ -48,9 +51,12 @@ export function outClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefi
     });
     const found = findAccount(RED, definition, config);
     account = found.account;
-    const { id } = account;
-    const stopUsing = found.use(node, () => statusOf(found.account, gateway.outbox.waiting(id)));
-    onClose(node, stopUsing);
+    const stopUsing = found.use(node, () => statusOf(stateOf(gateway, found.account)));
+    const stopWatching = reportFailures(gateway, node);
+    onClose(node, () => {
+      stopUsing();
+      stopWatching();
+    });
   });
 }
 

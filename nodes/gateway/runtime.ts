@@ -1,6 +1,7 @@
 /** One gateway per running Node-RED, shared by all node files. */
-
+import { join } from "node:path";
 import { installIntake } from "../../lib/channel/intake";
+import { CrashWatch } from "../../lib/delivery/crash-watch";
 import { Gateway } from "../../lib/gateway";
 import { installAdmin } from "../../lib/ops/admin";
 import type { NodeRed } from "../red";
@@ -18,16 +19,19 @@ export function gatewayOf(red: NodeRed): Gateway {
   if (!gateway) {
     const { log, settings } = red;
     const root = typeof settings.httpNodeRoot === "string" ? settings.httpNodeRoot.replace(/\/+$/, "") : "";
-    gateway = new Gateway(
-      {
+    gateway = new Gateway({
+      log: {
         debug: (text) => log.debug(`[redclaw] ${text}`),
         info: (text) => log.info(`[redclaw] ${text}`),
         warn: (text) => log.warn(`[redclaw] ${text}`),
         error: (text) => log.error(`[redclaw] ${text}`),
       },
-      root,
-      red.events,
-    );
+      nodeRoot: root,
+      flows: red.events,
+      ...(settings.userDir
+        ? { crashWatch: new CrashWatch(join(settings.userDir, "redclaw", "run.json")) }
+        : {}),
+    });
     gateways.set(anchor, gateway);
     installIntake(gateway, { httpNode: red.httpNode, nodeRoot: root });
     installAdmin(gateway, red);

@@ -3,21 +3,18 @@ import { RedclawError } from "../../lib/errors";
 import { checkContext, toResponse } from "../../lib/message/check";
 import { gatewayOf } from "../gateway/runtime";
 import { type NodeConfig, type NodeRed, nodeClass, onClose, onInput, type RedNode } from "../red";
+import { reportFailures } from "../failures";
 import { Ordinals, runOf } from "./ordinals";
+import { ReplyStatus } from "./status";
 
 export default function replyNode(RED: NodeRed): void {
   const Node = nodeClass(RED, (node: RedNode, config: NodeConfig) => {
     const gateway = gatewayOf(RED);
     const ordinals = new Ordinals();
-    let sending = 0;
-    const show = (done?: string) => {
-      if (sending > 0)
-        node.status({ fill: "blue", shape: "dot", text: sending > 1 ? `sending ${sending}` : "sending" });
-      else if (done) node.status({ fill: "green", shape: "dot", text: done });
-    };
+    const status = new ReplyStatus(node);
     onInput(node, async (message, send) => {
       if (isDeclined(message["ai"])) {
-        node.status({ fill: "grey", shape: "ring", text: "nothing to answer" });
+        status.said({ fill: "grey", shape: "ring", text: "nothing to answer" });
         return;
       }
       try {
@@ -31,8 +28,7 @@ export default function replyNode(RED: NodeRed): void {
         const response = toResponse(message.payload);
         if (config["quote"] === true && response.replyTo === undefined) response.replyTo = "auto";
         const { id, thread } = chat.conversation;
-        sending += 1;
-        show();
+        status.begun();
         try {
           message.payload = await gateway.send({
             key: `${chat.eventId}/${node.id}/${ordinals.next(runOf(chat))}`,
@@ -40,21 +36,27 @@ export default function replyNode(RED: NodeRed): void {
             to: thread === undefined ? { conversation: id } : { conversation: id, thread },
             response,
             eventId: chat.eventId,
+            node: node.id,
+            ...(message["onUnknown"] === "resend" ? { onUnknown: "resend" } : {}),
             ...(chat.messageId === undefined ? {} : { about: chat.messageId }),
           });
         } finally {
-          sending -= 1;
+          status.ended();
         }
-        show("sent");
+        status.delivered();
         send(message);
       } catch (error) {
         // A deploy: the answer waits in the ledger and goes out when the account opens again.
         if (error instanceof RedclawError && error.code === "closing") return;
-        node.status({ fill: "red", shape: "ring", text: statusOf(error) });
+        status.failed(error);
         throw error;
       }
     });
-    onClose(node, () => node.status({}));
+    const stopWatching = reportFailures(gateway, node);
+    onClose(node, () => {
+      stopWatching();
+      status.close();
+    });
   });
   RED.nodes.registerType("redclaw-reply", Node);
 }
@@ -62,17 +64,4 @@ export default function replyNode(RED: NodeRed): void {
 /** The `ai` node has marked a message that needs no answer (a reaction, somebody who left ...). */
 function isDeclined(ai: unknown): boolean {
   return typeof ai === "object" && ai !== null && (ai as { declined?: unknown }).declined === true;
-}
-
-const STATUS: Record<string, string> = {
-  "no-chat": "no chat to answer",
-  "no-text": "no text to send",
-  held: "held: may have arrived",
-  "not-connected": "not connected",
-  "account-missing": "account is missing",
-};
-
-function statusOf(error: unknown): string {
-  const code = error instanceof RedclawError ? error.code : "";
-  return STATUS[code] ?? "not sent";
 }

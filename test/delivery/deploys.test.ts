@@ -184,7 +184,7 @@ describe("deploys: the store", () => {
   it("a changed gateway does not hold up the deploy, and keeps the store that is in use", async () => {
     const flows = new EventEmitter();
     const note = (text: string) => void channel.logged.push(text);
-    const gateway = new Gateway({ debug: note, info: note, warn: note, error: note }, "", flows);
+    const gateway = new Gateway({ log: { debug: note, info: note, warn: note, error: note }, flows });
     Object.assign(channel, { gateway });
     const release = gateway.configure("gw", sqlite());
     const account = channel.open();
@@ -207,7 +207,7 @@ describe("deploys: the store", () => {
   it("a gateway that is added or removed lets what is under way finish", async () => {
     const flows = new EventEmitter();
     const note = (text: string) => void channel.logged.push(text);
-    const gateway = new Gateway({ debug: note, info: note, warn: note, error: note }, "", flows);
+    const gateway = new Gateway({ log: { debug: note, info: note, warn: note, error: note }, flows });
     Object.assign(channel, { gateway });
     const account = channel.open();
     await account.ready(Date.now() + 1000);
@@ -229,7 +229,7 @@ describe("deploys: the store", () => {
   it("the clock goes on while an account waits for its first node", async () => {
     const flows = new EventEmitter();
     const note = (text: string) => void channel.logged.push(text);
-    const gateway = new Gateway({ debug: note, info: note, warn: note, error: note }, "", flows);
+    const gateway = new Gateway({ log: { debug: note, info: note, warn: note, error: note }, flows });
     Object.assign(channel, { gateway });
     const first = channel.open();
     const config = { id: "idle", name: "idle", credentials: { token: "x" }, options: {} };

@@ -7,7 +7,7 @@ import {
   defineChannel,
   type MessagePart,
 } from "../../lib/channel/define";
-import { Gateway } from "../../lib/gateway";
+import { Gateway, type GatewayOptions } from "../../lib/gateway";
 import type { MessageEvent } from "../../lib/message/types";
 
 export interface Sent {
@@ -74,9 +74,10 @@ export class Scripted {
     }),
   });
 
-  constructor() {
+  constructor(options: Partial<GatewayOptions> = {}) {
     const note = (text: string) => void this.logged.push(text);
-    this.gateway = new Gateway({ debug: note, info: note, warn: note, error: note });
+    const log = { debug: note, info: note, warn: note, error: note };
+    this.gateway = new Gateway({ log, ...options });
   }
 
   open(settings: Partial<AccountConfig> = {}) {

@@ -1,0 +1,86 @@
+/**
+ * The crash-loop breaker: three starts in five minutes that died before anything got done, and the channels stay down
+ * at the fourth, so that the editor can be used to mend what kills Node-RED.
+ *
+ * What is needed for it stands in a small file: it must be known before a database is opened.
+ */
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+
+const STARTS_MAX = 3;
+const WITHIN_MS = 5 * 60_000;
+/** A run that got so old did not die of its start. */
+const STEADY_MS = 30_000;
+
+interface Notes {
+  /** Starts that died, in milliseconds since 1970. */
+  died: number[];
+  /** The run that is (or was) under way. */
+  run?: { since: number; useful: boolean };
+}
+
+export class CrashWatch {
+  readonly #path: string;
+  #notes: Notes = { died: [] };
+  #timer?: NodeJS.Timeout;
+  #begun = false;
+
+  /** @param path the file; its folder is made */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** This run begins; answers how many starts before it died, when those are too many, else 0. */
+  begin(now = Date.now()): number {
+    if (this.#begun) return 0;
+    this.#begun = true;
+    const { died, run } = this.#read();
+    const recent = run?.useful === true ? [] : [...died, ...(run ? [run.since] : [])];
+    // A clock that was set back must not keep them for ever.
+    this.#notes = { died: recent.filter((at) => Math.abs(now - at) < WITHIN_MS), run: { since: now, useful: false } };
+    this.#write();
+    const tooMany = this.#notes.died.length >= STARTS_MAX;
+    // The next start is a new try, whatever becomes of this one.
+    if (tooMany) this.end();
+    else this.#timer = setTimeout(() => this.useful(), STEADY_MS).unref();
+    return tooMany ? STARTS_MAX : 0;
+  }
+
+  /** Something got done (or it just runs steadily): whatever kills it later, it is not the start. */
+  useful(): void {
+    if (!this.#notes.run || this.#notes.run.useful) return;
+    clearTimeout(this.#timer);
+    this.#notes = { died: [], run: { ...this.#notes.run, useful: true } };
+    this.#write();
+  }
+
+  /** Stopped as it should be. */
+  end(): void {
+    clearTimeout(this.#timer);
+    if (!this.#begun) return;
+    this.#notes = { died: [] };
+    this.#begun = false;
+    this.#write();
+  }
+
+  #read(): Notes {
+    try {
+      const { died, run } = JSON.parse(readFileSync(this.#path, "utf8")) as Partial<Notes>;
+      const notes: Notes = { died: Array.isArray(died) ? died.filter(Number.isFinite) : [] };
+      if (run && Number.isFinite(run.since)) notes.run = { since: run.since, useful: run.useful === true };
+      return notes;
+    } catch {
+      return { died: [] };
+    }
+  }
+
+  #write(): void {
+    try {
+      mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
+      writeFileSync(`${this.#path}.new`, JSON.stringify(this.#notes), { mode: 0o600 });
+      renameSync(`${this.#path}.new`, this.#path);
+    } catch {
+      // A disk that cannot be written is reported by the store; without the file there is just no breaker.
+    }
+  }
+}

@@ -1,0 +1,315 @@
+/**
+ * The ledger: what became of every event and every response. The states, the rows and the writes that move them are
+ * here and nowhere else; the inbox and the outbox say what happened.
+ *
+ * event: accepted -> emitted -> settled | expired (too late to answer) | quarantined (in the flow at each crash).
+ * response: intended -> sending -> sent | unknown (held: may have arrived) | failed (dead letter) | expired | dismissed.
+ */
+import type { Clock } from "../clock";
+import { asError, type RedclawError } from "../errors";
+import type { MessageEvent, Receipt, Response } from "../message/types";
+import type { Row, Store, Write } from "../store/store";
+import type { Destination } from "../channel/define";
+import { sleep } from "./retry";
+
+export const EVENT = "event";
+export const RESPONSE = "response";
+
+export type EventState = "accepted" | "emitted" | "settled" | "expired" | "quarantined";
+export type ResponseState =
+  | "intended"
+  | "sending"
+  | "sent"
+  | "unknown"
+  | "failed"
+  | "expired"
+  | "dismissed";
+
+/** How an event ended. */
+export type Ending = "answered" | "held" | "failed" | "let-go" | "ended" | "dismissed";
+
+/** Ids of what is through stay this long, so that a late redelivery is recognised (platforms redeliver for 7 days). */
+const DEDUPE_MS = 8 * 24 * 3_600_000;
+/** What a person may still want to send again. */
+const KEPT_MS = 30 * 24 * 3_600_000;
+const OWED_RETRY_MS = 1000;
+
+/** The open part of an event's row: how often it went out, and how often Node-RED crashed meanwhile. */
+export interface EventMarks {
+  n: number;
+  c?: number;
+}
+
+/** The open part of a response's row. */
+export interface ResponseMarks {
+  to: Destination;
+  /** Requests done so far: a response of several messages goes on where it stopped. */
+  done: number;
+  /** Of how many. */
+  of?: number;
+  ids: string[];
+  about?: string;
+  eventId?: string;
+  /** Node that sent it. */
+  node?: string;
+  /** It may be sent again when it is not known whether it arrived. */
+  resend?: true;
+  receipt?: Receipt;
+}
+
+export interface LedgerOptions {
+  store(): Promise<Store>;
+  clock: Clock;
+  /** Bodies of what is through stay this long, in milliseconds; 0: they are wiped at once. */
+  historyMs(): number;
+  /** Nothing can be written (with the reason), or all is well again. */
+  trouble(error: Error | undefined): void;
+}
+
+export class Ledger {
+  readonly #o: LedgerOptions;
+  #store?: Store;
+  #troubled = false;
+  /** Ends that could not be written yet: they are written as soon as the store works. */
+  readonly #owed: { writes: Write[]; resolve(): void }[] = [];
+  #paying = false;
+  readonly #closing = new AbortController();
+
+  constructor(options: LedgerOptions) {
+    this.#o = options;
+  }
+
+  get clock(): Clock {
+    return this.#o.clock;
+  }
+
+  /** True while nothing can be written. */
+  get troubled(): boolean {
+    return this.#troubled;
+  }
+
+  store(): Promise<Store> {
+    return this.#o.store();
+  }
+
+  /** The store in force changed. */
+  storeChanged(): void {
+    this.#store = undefined;
+  }
+
+  /** Writes all or nothing; resolves when it is durable. */
+  async commit(writes: readonly Write[]): Promise<boolean[]> {
+    try {
+      const store = this.#store ?? (await this.#open());
+      const changed = await store.commit(writes);
+      if (this.#troubled) this.#well();
+      return changed;
+    } catch (thrown) {
+      const error = asError(thrown);
+      if (isStoreTrouble(error)) this.#trouble(error);
+      throw error;
+    }
+  }
+
+  /**
+   * Writes the end of something that has happened: it is kept and tried again until it is written. Resolves when it
+   * is durable.
+   */
+  async record(writes: Write[]): Promise<void> {
+    try {
+      await this.commit(writes);
+    } catch (error) {
+      if (!isStoreTrouble(error)) throw error;
+      await new Promise<void>((resolve) => {
+        this.#owed.push({ writes, resolve });
+        void this.#pay();
+      });
+    }
+  }
+
+  async #open(): Promise<Store> {
+    const store = await this.#o.store();
+    this.#store = store;
+    return store;
+  }
+
+  async #pay(): Promise<void> {
+    if (this.#paying) return;
+    this.#paying = true;
+    try {
+      while (this.#owed.length > 0 && !this.#closing.signal.aborted) {
+        await sleep(OWED_RETRY_MS, this.#closing.signal).catch(() => undefined);
+        for (const owed of [...this.#owed]) {
+          const written = await this.commit(owed.writes).then(
+            () => true,
+            (error) => !isStoreTrouble(error),
+          );
+          if (!written) break;
+          this.#owed.splice(this.#owed.indexOf(owed), 1);
+          owed.resolve();
+        }
+      }
+    } finally {
+      this.#paying = false;
+    }
+  }
+
+  #trouble(error: Error): void {
+    const news = !this.#troubled;
+    this.#troubled = true;
+    if (news) this.#o.trouble(error);
+  }
+
+  #well(): void {
+    this.#troubled = false;
+    this.#o.trouble(undefined);
+  }
+
+  close(): void {
+    this.#closing.abort();
+  }
+
+  /** A new event. `emitted`: it goes out on the wires as soon as this is written. */
+  acceptEvent(event: MessageEvent, emitted: boolean, now: number): Write {
+    const marks: EventMarks = { n: emitted ? 1 : 0 };
+    return {
+      insert: {
+        space: EVENT,
+        key: event.id,
+        value: marks,
+        body: event,
+        state: emitted ? "emitted" : "accepted",
+        account: event.account,
+        conversation: event.conversation.id,
+        at: now,
+        expires: now + DEDUPE_MS,
+        trail: emitted ? [["accepted", now], ["emitted", now]] : [["accepted", now]],
+      },
+    };
+  }
+
+  /** The event goes out (again): written before it does, so that a crash counts. */
+  emitEvent(id: string, marks: EventMarks): Write {
+    const now = this.clock.now();
+    return {
+      update: { space: EVENT, key: id, state: "emitted", value: marks, trail: [["emitted", now]] },
+    };
+  }
+
+  settleEvent(id: string, how: Ending): Write {
+    const now = this.clock.now();
+    return {
+      update: { space: EVENT, key: id, state: "settled", trail: [["settled", now, how]], ...this.#end(now) },
+    };
+  }
+
+  /** It stays visible, with its body, and goes nowhere unless somebody says so. */
+  stopEvent(id: string, state: "expired" | "quarantined", marks: EventMarks, why: string): Write {
+    const now = this.clock.now();
+    return {
+      update: {
+        space: EVENT,
+        key: id,
+        state,
+        value: marks,
+        trail: [[state, now, why]],
+        expires: now + KEPT_MS,
+      },
+    };
+  }
+
+  /** A new response, before any byte of it leaves. */
+  intend(
+    key: string,
+    account: string,
+    response: Response,
+    marks: ResponseMarks,
+    state: "intended" | "sending",
+    at: number,
+  ): Row {
+    return {
+      space: RESPONSE,
+      key,
+      value: marks,
+      body: response,
+      state,
+      account,
+      conversation: marks.to.conversation,
+      at,
+      expires: at + DEDUPE_MS,
+      trail: state === "sending" ? [["intended", at], ["sending", at]] : [["intended", at]],
+    };
+  }
+
+  moveResponse(key: string, state: "intended" | "sending", marks?: ResponseMarks, why?: string): Write {
+    const now = this.clock.now();
+    return {
+      update: {
+        space: RESPONSE,
+        key,
+        state,
+        trail: [why === undefined ? [state, now] : [state, now, why]],
+        ...(marks === undefined ? {} : { value: marks }),
+      },
+    };
+  }
+
+  sendResponse(key: string, marks: ResponseMarks): Write {
+    const now = this.clock.now();
+    return {
+      update: {
+        space: RESPONSE,
+        key,
+        state: "sent",
+        value: marks,
+        trail: [["sent", now]],
+        ...this.#end(now),
+      },
+    };
+  }
+
+  /** It did not (or perhaps not) arrive. The body stays, so that somebody can send it again. */
+  stopResponse(
+    key: string,
+    state: "unknown" | "failed" | "expired",
+    marks: ResponseMarks,
+    why: string,
+  ): Write {
+    const now = this.clock.now();
+    return {
+      update: {
+        space: RESPONSE,
+        key,
+        state,
+        value: marks,
+        trail: [[state, now, why]],
+        expires: now + KEPT_MS,
+      },
+    };
+  }
+
+  dismissResponse(key: string): Write {
+    const now = this.clock.now();
+    return {
+      update: {
+        space: RESPONSE,
+        key,
+        state: "dismissed",
+        trail: [["dismissed", now]],
+        ...this.#end(now),
+      },
+    };
+  }
+
+  /** Crash-safe: the body is wiped. With a history it stays as long as that is. */
+  #end(now: number): { body?: null; expires?: number } {
+    const keepMs = this.#o.historyMs();
+    return keepMs > 0 ? { expires: now + Math.max(keepMs, DEDUPE_MS) } : { body: null };
+  }
+}
+
+/** The store could not do it now; it is nobody's message that is to blame. */
+export function isStoreTrouble(error: unknown): boolean {
+  const code = (error as Partial<RedclawError> | undefined)?.code;
+  return typeof code === "string" && code.startsWith("store-");
+}
