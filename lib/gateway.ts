@@ -121,8 +121,7 @@ export class Gateway {
     this.ledger = new Ledger({
       store: () => this.store(),
       clock: this.clock,
-      historyMs: () =>
-        this.#config.retention === "history" ? (this.#config.historyDays ?? 30) * DAY_MS : 0,
+      historyMs: () => (this.#config.retention === "history" ? (this.#config.historyDays ?? 30) * DAY_MS : 0),
       trouble: (error) => this.#storeTrouble(error),
     });
     this.inbox = new Inbox({
@@ -140,7 +139,8 @@ export class Gateway {
         return this.inbox.settling(eventId, how);
       },
       changed: (account) => this.#countsOf(account),
-      stopped: (account, state, error, { key, marks }) => this.#undelivered(account, state, error, key, marks),
+      stopped: (account, state, error, { key, marks }) =>
+        this.#undelivered(account, state, error, key, marks),
       breakerChanged: (account, open) => this.#breakerChanged(account, open),
     });
     this.http = createHttp();
@@ -585,7 +585,8 @@ export class Gateway {
     this.#countsChanged.add(account);
     this.#countTimer ??= setTimeout(() => {
       this.#countTimer = undefined;
-      for (const id of this.#countsChanged) for (const watcher of this.#countWatchers.get(id) ?? []) watcher();
+      for (const id of this.#countsChanged)
+        for (const watcher of this.#countWatchers.get(id) ?? []) watcher();
       this.#countsChanged.clear();
     }, TELL_EVERY_MS).unref();
   }

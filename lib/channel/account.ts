@@ -1,11 +1,11 @@
 /** An account at work: opens its client, keeps it open, and tells everybody how it is. */
 import { Breaker } from "../delivery/breaker";
 import { Limiter, type Limits } from "../delivery/limiter";
+import type { News } from "../delivery/news";
 import { backoff, sleep } from "../delivery/retry";
 import { asError, ChannelError, RedclawError } from "../errors";
 import type { Gateway } from "../gateway";
 import { createHttp, type Http } from "../http/client";
-import type { News } from "../delivery/news";
 import { openAttachment } from "../http/open";
 import { redact } from "../http/redact";
 import type { MessageEvent, OutgoingAttachment } from "../message/types";
@@ -72,7 +72,10 @@ export class Account {
     this.definition = definition;
     this.settings = settings;
     const limits = settings.limits ?? definition.limits;
-    this.limiter = new Limiter(limits, limits.global ? gateway.sharedRate(definition, limits.global) : undefined);
+    this.limiter = new Limiter(
+      limits,
+      limits.global ? gateway.sharedRate(definition, limits.global) : undefined,
+    );
     this.#nodeLog = log;
     const secrets = secretsOf(definition, settings);
     const clean = (level: keyof Log) => (text: string) => this.#nodeLog[level](redact(text, secrets));
@@ -92,10 +95,7 @@ export class Account {
   /** True while requests to the platform may begin. */
   get sends(): boolean {
     return (
-      this.#client !== undefined &&
-      !this.#parked &&
-      this.#status.state !== "refused" &&
-      !this.signal.aborted
+      this.#client !== undefined && !this.#parked && this.#status.state !== "refused" && !this.signal.aborted
     );
   }
 
@@ -245,7 +245,10 @@ export class Account {
     this.#silence = setTimeout(() => {
       const { label } = this.definition;
       this.#lose?.(
-        new ChannelError("unreachable", `${label} has been silent for too long; the connection is made anew.`),
+        new ChannelError(
+          "unreachable",
+          `${label} has been silent for too long; the connection is made anew.`,
+        ),
       );
     }, withinMs);
     this.#silence.unref();
@@ -440,14 +443,16 @@ export class Account {
     }
     switch (status.state) {
       case "connected":
-        return tell("connected", "info", `${label} is connected as ${status.identity}.`);
+        tell("connected", "info", `${label} is connected as ${status.identity}.`);
+        break;
       case "refused":
         this.log.error(`${status.reason} Messages to this account wait until a new one is deployed.`);
-        return tell("refused", "error", status.reason);
+        tell("refused", "error", status.reason);
+        break;
       case "conflict":
-        return tell("conflict", "error", status.reason);
       case "misconfigured":
-        return tell("misconfigured", "error", status.reason);
+        tell(status.state, "error", status.reason);
+        break;
       case "reconnecting":
         this.#down ??= setTimeout(() => {
           const { reason } = { reason: "", ...this.#status };
@@ -474,10 +479,7 @@ export class Account {
     const client = this.#client;
     this.#client = undefined;
     this.#lose?.(asError(this.signal.reason));
-    await within(
-      FINISH_WITHIN_MS,
-      Promise.allSettled([...this.#inFlight, this.#gateway.outbox.quiet(this)]),
-    );
+    await within(FINISH_WITHIN_MS, Promise.allSettled([...this.#inFlight, this.#gateway.outbox.quiet(this)]));
     this.#cutting.abort(this.signal.reason);
     const closing = Promise.resolve()
       .then(() => client?.close())

@@ -37,7 +37,10 @@ export class CrashWatch {
     const { died, run } = this.#read();
     const recent = run?.useful === true ? [] : [...died, ...(run ? [run.since] : [])];
     // A clock that was set back must not keep them for ever.
-    this.#notes = { died: recent.filter((at) => Math.abs(now - at) < WITHIN_MS), run: { since: now, useful: false } };
+    this.#notes = {
+      died: recent.filter((at) => Math.abs(now - at) < WITHIN_MS),
+      run: { since: now, useful: false },
+    };
     this.#write();
     const tooMany = this.#notes.died.length >= STARTS_MAX;
     // The next start is a new try, whatever becomes of this one.

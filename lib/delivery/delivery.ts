@@ -369,7 +369,9 @@ export class Delivery implements Work {
 
 /** What a sentence for people needs: an error of a client that is no RedclawError is one all the same. */
 function toRedclaw(error: Error): RedclawError {
-  return error instanceof RedclawError ? error : new RedclawError("unexpected", error.message, { cause: error });
+  return error instanceof RedclawError
+    ? error
+    : new RedclawError("unexpected", error.message, { cause: error });
 }
 
 export function heldError(account: Account, cause?: Error): ChannelError {

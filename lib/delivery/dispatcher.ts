@@ -92,7 +92,10 @@ export class Dispatcher {
     const { limiter, breaker, inFlightMax, ready } = this.#o;
     while (!this.#stopped && this.#inFlight < inFlightMax && ready()) {
       const pause = Math.max(breaker.waitMs(), limiter.wait());
-      if (pause > 0) return this.#pumpIn(pause);
+      if (pause > 0) {
+        this.#pumpIn(pause);
+        return;
+      }
       const lane = this.#rounds.next();
       if (!lane) return;
       if (lane.works.size === 0) {

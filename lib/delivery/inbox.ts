@@ -9,7 +9,7 @@ import { asError } from "../errors";
 import { checkEvent } from "../message/check";
 import type { ChatContext, MessageEvent } from "../message/types";
 import type { Store, Write } from "../store/store";
-import { EVENT, type Ending, type EventMarks, type Ledger } from "./ledger";
+import { type Ending, EVENT, type EventMarks, type Ledger } from "./ledger";
 import { Waiting, type WaitingEvent } from "./waiting";
 
 /** An event without an answer is let go after this long; `ai` extends it while it works. */

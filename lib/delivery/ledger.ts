@@ -5,25 +5,19 @@
  * event: accepted -> emitted -> settled | expired (too late to answer) | quarantined (in the flow at each crash).
  * response: intended -> sending -> sent | unknown (held: may have arrived) | failed (dead letter) | expired | dismissed.
  */
+
+import type { Destination } from "../channel/define";
 import type { Clock } from "../clock";
 import { asError, type RedclawError } from "../errors";
 import type { MessageEvent, Receipt, Response } from "../message/types";
 import type { Row, Store, Write } from "../store/store";
-import type { Destination } from "../channel/define";
 import { sleep } from "./retry";
 
 export const EVENT = "event";
 export const RESPONSE = "response";
 
 export type EventState = "accepted" | "emitted" | "settled" | "expired" | "quarantined";
-export type ResponseState =
-  | "intended"
-  | "sending"
-  | "sent"
-  | "unknown"
-  | "failed"
-  | "expired"
-  | "dismissed";
+export type ResponseState = "intended" | "sending" | "sent" | "unknown" | "failed" | "expired" | "dismissed";
 
 /** How an event ended. */
 export type Ending = "answered" | "held" | "failed" | "let-go" | "ended" | "dismissed";
@@ -183,7 +177,12 @@ export class Ledger {
         conversation: event.conversation.id,
         at: now,
         expires: now + DEDUPE_MS,
-        trail: emitted ? [["accepted", now], ["emitted", now]] : [["accepted", now]],
+        trail: emitted
+          ? [
+              ["accepted", now],
+              ["emitted", now],
+            ]
+          : [["accepted", now]],
       },
     };
   }
@@ -237,7 +236,13 @@ export class Ledger {
       conversation: marks.to.conversation,
       at,
       expires: at + DEDUPE_MS,
-      trail: state === "sending" ? [["intended", at], ["sending", at]] : [["intended", at]],
+      trail:
+        state === "sending"
+          ? [
+              ["intended", at],
+              ["sending", at],
+            ]
+          : [["intended", at]],
     };
   }
 

@@ -188,9 +188,7 @@ export class Outbox {
         continue;
       }
       const deadline = Math.min(at, ledger.clock.now()) + this.#o.maxAge();
-      this.#start(
-        new Delivery(this.#host, account, key, marks, { at, deadline }, { written: state }),
-      );
+      this.#start(new Delivery(this.#host, account, key, marks, { at, deadline }, { written: state }));
     }
     this.#o.changed(account.id);
   }

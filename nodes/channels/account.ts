@@ -1,8 +1,8 @@
 /** `redclaw-<channel>`: the config node that holds an account. It connects when the first node uses it. */
 import type { Account } from "../../lib/channel/account";
 import type { ChannelDefinition, ConnectionStatus } from "../../lib/channel/define";
-import type { Counts } from "../../lib/delivery/outbox";
 import { accountConfig } from "../../lib/channel/settings";
+import type { Counts } from "../../lib/delivery/outbox";
 import { RedclawError } from "../../lib/errors";
 import type { Gateway } from "../../lib/gateway";
 import { type NodeConfig, type NodeRed, type NodeStatus, nodeClass, onClose, type RedNode } from "../red";
@@ -78,14 +78,20 @@ export function statusOf({ status, slowForMs, failsForMs, counts, trouble }: Acc
   const { waiting, held } = counts;
   if (trouble !== undefined && status.state !== "closed")
     return { fill: "red", shape: "ring", text: `takes no messages: ${brief(trouble)}` };
-  const counted = [waiting > 0 && `${waiting} waiting`, held > 0 && `${held} held`].filter(Boolean).join(", ");
+  const counted = [waiting > 0 && `${waiting} waiting`, held > 0 && `${held} held`]
+    .filter(Boolean)
+    .join(", ");
   switch (status.state) {
     case "connecting":
       return { fill: "yellow", shape: "ring", text: "connecting" };
     case "connected":
       if (failsForMs !== undefined) {
         const next = Number.isFinite(failsForMs) && failsForMs > 0 ? `in ${seconds(failsForMs)} s` : "now";
-        return { fill: "yellow", shape: "ring", text: [`sending fails, next try ${next}`, counted].filter(Boolean).join(", ") };
+        return {
+          fill: "yellow",
+          shape: "ring",
+          text: [`sending fails, next try ${next}`, counted].filter(Boolean).join(", "),
+        };
       }
       if (waiting > 0 && slowForMs > 0)
         return { fill: "blue", shape: "dot", text: `${counted} (slow down: ${seconds(slowForMs)} s)` };

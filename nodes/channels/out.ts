@@ -4,6 +4,7 @@ import type { ChannelDefinition, Destination } from "../../lib/channel/define";
 import { RedclawError } from "../../lib/errors";
 import type { Gateway } from "../../lib/gateway";
 import { checkContext, toResponse } from "../../lib/message/check";
+import { reportFailures } from "../failures";
 import {
   type FlowMessage,
   type NodeConfig,
@@ -14,7 +15,6 @@ import {
   type RedNode,
 } from "../red";
 import { Ordinals, runOf } from "../reply/ordinals";
-import { reportFailures } from "../failures";
 import { findAccount, stateOf, statusOf } from "./account";
 
 export function outClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefinition) {

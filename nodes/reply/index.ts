@@ -1,9 +1,9 @@
 /** `redclaw-reply`: answers where the message came from, on any channel. */
 import { RedclawError } from "../../lib/errors";
 import { checkContext, toResponse } from "../../lib/message/check";
+import { reportFailures } from "../failures";
 import { gatewayOf } from "../gateway/runtime";
 import { type NodeConfig, type NodeRed, nodeClass, onClose, onInput, type RedNode } from "../red";
-import { reportFailures } from "../failures";
 import { Ordinals, runOf } from "./ordinals";
 import { ReplyStatus } from "./status";
 

@@ -138,7 +138,7 @@ describe("outbox", () => {
     const account = channel.open();
     const refused = channel.send("waits").catch((error: RedclawError) => error.code);
     await until(() => account.status.state === "refused");
-    assert.equal(channel.gateway.outbox.waiting("acc"), 1);
+    assert.equal(channel.gateway.outbox.counts("acc").waiting, 1);
     await channel.gateway.closeAccount(account);
     assert.equal(await refused, "closing");
     channel.onSend = () => undefined;

@@ -200,7 +200,7 @@ describe("channel nodes and reply", () => {
     const failed: unknown[] = [];
     node("errors").on("input", (message: FlowMessage) => failed.push(message));
     node("out").receive({ payload: "waits", to: "c1" });
-    await until(() => gateway.outbox.waiting("acc") === 1);
+    await until(() => gateway.outbox.counts("acc").waiting === 1);
     const open = gateway.accounts.get("acc");
     assert.ok(open);
     await gateway.closeAccount(open);

@@ -11,7 +11,7 @@ describe("telegram on a server of one's own", () => {
     server.fail("deleteWebhook", unknown, 9);
     server.fail("sendChatAction", unknown, 9);
     const silent = { debug() {}, info() {}, warn() {}, error() {} };
-    const gateway = new Gateway(silent);
+    const gateway = new Gateway({ log: silent });
     const account = gateway.openAccount(
       telegram,
       { id: "a", name: "own", apiRoot: server.url, credentials: { token: server.token }, options: {} },
