@@ -8,39 +8,55 @@ export type Signal = Pick<AbortSignal, "aborted" | "addEventListener" | "removeE
   reason?: unknown;
 };
 
+/** What can be ended. */
+interface Stoppable {
+  stop(reason: StopReason): void;
+}
+
+interface StopRules {
+  signal: Signal | undefined;
+  timeoutMs: number;
+  /** Makes the error of the time limit. */
+  onTime: StopReason;
+  /** Makes the error of an abort; without it the reason of the abort is the error, as with `fetch`. */
+  onAbort?: (reason: unknown, left: boolean) => unknown;
+  /** Called once, when nothing can be stopped any more. */
+  onRelease(stop: Stop): void;
+}
+
 export class Stop {
-  readonly #signal: Signal | undefined;
-  readonly #onAbort = (): void => this.stop(() => abortReason(this.#signal));
+  /** Where it stands among the running ones; theirs to set. */
+  place = 0;
+  readonly #rules: StopRules;
   readonly #timer: NodeJS.Timeout;
-  readonly #onRelease: (stop: Stop) => void;
+  #onAbort: (() => void) | undefined;
   #stopped: StopReason | undefined;
   #released = false;
-  #end: ((reason: StopReason) => void) | undefined;
+  #running: Stoppable | undefined;
 
-  /** `onTime` makes the error of the time limit. `onRelease` is called once, when nothing can be stopped any more. */
-  constructor(
-    signal: Signal | undefined,
-    timeoutMs: number,
-    onTime: StopReason,
-    onRelease: (stop: Stop) => void,
-  ) {
-    this.#signal = signal;
-    this.#onRelease = onRelease;
-    this.#timer = setTimeout(() => this.stop(onTime), timeoutMs);
-    signal?.addEventListener("abort", this.#onAbort);
-    if (signal?.aborted) this.#onAbort();
+  constructor(rules: StopRules) {
+    this.#rules = rules;
+    const { signal, timeoutMs } = rules;
+    this.#timer = setTimeout(stopInTime, timeoutMs, this, rules.onTime);
+    if (!signal) return;
+    const onAbort = (): void => this.stop((left) => this.#abortError(left));
+    if (signal.aborted) onAbort();
+    else {
+      this.#onAbort = onAbort;
+      signal.addEventListener("abort", onAbort);
+    }
   }
 
   /** What is to be ended. Replaces the one before (each redirect is a request of its own). */
-  attach(end: (reason: StopReason) => void): void {
-    this.#end = end;
-    if (this.#stopped) end(this.#stopped);
+  attach(running: Stoppable): void {
+    this.#running = running;
+    if (this.#stopped) running.stop(this.#stopped);
   }
 
   stop(reason: StopReason): void {
     if (this.#stopped) return;
     this.#stopped = reason;
-    this.#end?.(reason);
+    this.#running?.stop(reason);
   }
 
   /** The answer is complete: no timer and no listener stays. */
@@ -48,11 +64,17 @@ export class Stop {
     if (this.#released) return;
     this.#released = true;
     clearTimeout(this.#timer);
-    this.#signal?.removeEventListener("abort", this.#onAbort);
-    this.#onRelease(this);
+    if (this.#onAbort) this.#rules.signal?.removeEventListener("abort", this.#onAbort);
+    this.#rules.onRelease(this);
+  }
+
+  #abortError(left: boolean): unknown {
+    const { signal, onAbort } = this.#rules;
+    const reason = signal?.reason ?? new DOMException("The request was aborted.", "AbortError");
+    return onAbort ? onAbort(reason, left) : reason;
   }
 }
 
-function abortReason(signal: Signal | undefined): unknown {
-  return signal?.reason ?? new DOMException("The request was aborted.", "AbortError");
+function stopInTime(stop: Stop, onTime: StopReason): void {
+  stop.stop(onTime);
 }
