@@ -278,6 +278,7 @@ export class Account {
     return {
       account: this.settings,
       fetch: this.#http.fetch,
+      request: this.#http.request,
       accept: (update, remember) => this.accept(update, remember),
       status: (status) => {
         if (!this.signal.aborted) this.#setStatus(status);
