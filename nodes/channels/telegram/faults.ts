@@ -164,12 +164,10 @@ export function faultOfAnswer(
 }
 
 /** An answer that is no Bot API answer: a proxy's page, or an address where something else lives. */
-export function faultOfPage(
-  { status, header }: Pick<HttpAnswer, "status" | "header">,
-  apiRoot: string,
-): ChannelError {
+export function faultOfPage(answer: Pick<HttpAnswer, "status" | "header">, apiRoot: string): ChannelError {
+  const { status } = answer;
   if (status === 429) {
-    const seconds = Number(header("retry-after") ?? Number.NaN);
+    const seconds = Number(answer.header("retry-after") ?? Number.NaN);
     const retryAfterMs = Number.isFinite(seconds) ? seconds * 1000 : RETRY_AFTER_UNKNOWN_MS;
     return new ChannelError("rate", "Telegram asks to slow down.", { retryAfterMs, scope: "account" });
   }
