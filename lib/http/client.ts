@@ -58,7 +58,6 @@ export function createHttp(options: HttpOptions = {}, lookup?: LookupFunction): 
   let pools: Pools | undefined;
   let closed = false;
   const running = new Running();
-  const onRelease = (stop: Stop): void => running.delete(stop);
 
   function poolFor(guarded: boolean): Dispatcher {
     pools ??= createPools(lookup);
@@ -77,11 +76,10 @@ export function createHttp(options: HttpOptions = {}, lookup?: LookupFunction): 
     const stop = new Stop({
       signal,
       timeoutMs,
+      running,
       onTime: (left) => timedOut({ origin, left }),
       onAbort: (cause, left) => givenUp({ origin, left }, cause),
-      onRelease,
     });
-    running.add(stop);
     try {
       const question = {
         url,
@@ -110,10 +108,9 @@ export function createHttp(options: HttpOptions = {}, lookup?: LookupFunction): 
       const stop = new Stop({
         signal: asked.signal,
         timeoutMs: rules.timeoutMs ?? TIMEOUT_MS,
+        running,
         onTime: (left) => timedOut({ origin, left }),
-        onRelease,
       });
-      running.add(stop);
       try {
         return await follow(asked, stop);
       } catch (error) {
@@ -159,7 +156,7 @@ export function createHttp(options: HttpOptions = {}, lookup?: LookupFunction): 
     fetchWith: (rules) => fetchWith({ ...options, ...rules }),
     async close() {
       closed = true;
-      running.stopAll(clientClosed);
+      for (const stop of running.all) stop.stop(clientClosed);
       await pools?.destroy();
     },
   };

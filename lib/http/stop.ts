@@ -1,4 +1,5 @@
 /** What can end a request from outside - the caller's signal, the time limit, `close()` - as one thing. */
+import { type Place, Running } from "./running";
 
 /** Makes the error, knowing whether the request had left. */
 export type StopReason = (left: boolean) => unknown;
@@ -16,47 +17,52 @@ interface Stoppable {
 interface StopRules {
   signal: Signal | undefined;
   timeoutMs: number;
+  /** All requests of the client. */
+  running: Running;
   /** Makes the error of the time limit. */
   onTime: StopReason;
   /** Makes the error of an abort; without it the reason of the abort is the error, as with `fetch`. */
   onAbort?: (reason: unknown, left: boolean) => unknown;
-  /** Called once, when nothing can be stopped any more. */
-  onRelease(stop: Stop): void;
 }
 
 export class Stop {
-  /** Where it stands among the running ones; theirs to set. */
-  place = 0;
   readonly #rules: StopRules;
   readonly #timer: NodeJS.Timeout;
-  #onAbort: (() => void) | undefined;
+  readonly #place: Place;
+  readonly #watch: { place: Place; watch: Watch } | undefined;
   #stopped: StopReason | undefined;
   #released = false;
-  #running: Stoppable | undefined;
+  #talk: Stoppable | undefined;
 
   constructor(rules: StopRules) {
     this.#rules = rules;
-    const { signal, timeoutMs } = rules;
+    const { signal, timeoutMs, running } = rules;
+    this.#place = running.add(this);
     this.#timer = setTimeout(stopInTime, timeoutMs, this, rules.onTime);
-    if (!signal) return;
-    const onAbort = (): void => this.stop((left) => this.#abortError(left));
-    if (signal.aborted) onAbort();
-    else {
-      this.#onAbort = onAbort;
-      signal.addEventListener("abort", onAbort);
+    if (signal?.aborted) this.abort();
+    else if (signal) {
+      const watch = watchOf(signal);
+      this.#watch = { watch, place: watch.running.add(this) };
     }
   }
 
   /** What is to be ended. Replaces the one before (each redirect is a request of its own). */
-  attach(running: Stoppable): void {
-    this.#running = running;
-    if (this.#stopped) running.stop(this.#stopped);
+  attach(talk: Stoppable): void {
+    this.#talk = talk;
+    if (this.#stopped) talk.stop(this.#stopped);
   }
 
   stop(reason: StopReason): void {
     if (this.#stopped) return;
     this.#stopped = reason;
-    this.#running?.stop(reason);
+    this.#talk?.stop(reason);
+  }
+
+  /** The caller's signal was aborted. */
+  abort(): void {
+    const { signal, onAbort } = this.#rules;
+    const reason = signal?.reason ?? new DOMException("The request was aborted.", "AbortError");
+    this.stop((left) => (onAbort ? onAbort(reason, left) : reason));
   }
 
   /** The answer is complete: no timer and no listener stays. */
@@ -64,17 +70,39 @@ export class Stop {
     if (this.#released) return;
     this.#released = true;
     clearTimeout(this.#timer);
-    if (this.#onAbort) this.#rules.signal?.removeEventListener("abort", this.#onAbort);
-    this.#rules.onRelease(this);
-  }
-
-  #abortError(left: boolean): unknown {
-    const { signal, onAbort } = this.#rules;
-    const reason = signal?.reason ?? new DOMException("The request was aborted.", "AbortError");
-    return onAbort ? onAbort(reason, left) : reason;
+    this.#rules.running.delete(this.#place);
+    this.#watch?.watch.running.delete(this.#watch.place);
+    if (this.#watch?.watch.running.isEmpty) this.#watch.watch.end();
   }
 }
 
 function stopInTime(stop: Stop, onTime: StopReason): void {
   stop.stop(onTime);
+}
+
+/** The one listener on a signal, while there are requests that it can end. */
+interface Watch {
+  running: Running;
+  end(): void;
+}
+
+const watches = new WeakMap<Signal, Watch>();
+
+function watchOf(signal: Signal): Watch {
+  const known = watches.get(signal);
+  if (known) return known;
+  const running = new Running();
+  const onAbort = (): void => {
+    for (const stop of running.all) stop.abort();
+  };
+  const watch: Watch = {
+    running,
+    end() {
+      signal.removeEventListener("abort", onAbort);
+      watches.delete(signal);
+    },
+  };
+  signal.addEventListener("abort", onAbort);
+  watches.set(signal, watch);
+  return watch;
 }

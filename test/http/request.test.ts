@@ -183,6 +183,23 @@ describe("http request", () => {
     assert.equal(getEventListeners(signal, "abort").length, 0);
   });
 
+  it("one signal ends many at once, and none that is not its own", async () => {
+    const server = await serveTcp(() => {});
+    const [mine, other] = [new AbortController(), new AbortController()];
+    const ask = ({ signal }: AbortController) =>
+      faultOf(http.request({ url: server.url, body: "x", signal }));
+    let ended = 0;
+    const mines = Array.from({ length: 20 }, () => ask(mine).finally(() => (ended += 1)));
+    const others = Array.from({ length: 5 }, () => ask(other).finally(() => (ended += 1)));
+    assert.equal(getEventListeners(mine.signal, "abort").length, 1);
+    while (server.connections < 25) await new Promise((resolve) => setTimeout(resolve, 2));
+    mine.abort();
+    for (const error of await Promise.all(mines)) assert.equal(error.code, "aborted");
+    assert.equal(ended, 20);
+    other.abort();
+    await Promise.all(others);
+  });
+
   it("closing ends what is under way, each with its fault, and refuses what comes after", async () => {
     const server = await serveTcp(() => {});
     const calls = Array.from({ length: 20 }, () => faultOf(http.request({ url: server.url, body: "x" })));
