@@ -389,6 +389,7 @@ export class Account {
     return {
       account: this.settings,
       fetch: this.#http.fetch,
+      request: this.#http.request,
       accept: (update, remember) => this.accept(update, remember),
       acceptAll: (updates, remember) => this.acceptAll(updates, remember),
       slowDown: (forMs, chat) => this.slowDown(forMs, chat),

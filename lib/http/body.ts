@@ -184,6 +184,10 @@ export function encodingsOf(header: string | undefined): string[] | undefined {
 function stage(encoding: string, firstChunk: Buffer): Transform {
   if (encoding === "br") return createBrotliDecompress();
   if (encoding !== "deflate") return createGunzip();
-  // "deflate" means zlib by the standard and raw deflate to some servers.
-  return ((firstChunk[0] ?? 0) & 0x0f) === 8 ? createInflate() : createInflateRaw();
+  return isZlib(firstChunk) ? createInflate() : createInflateRaw();
+}
+
+/** "deflate" means zlib by the standard and raw deflate to some servers. */
+export function isZlib(beginning: Buffer): boolean {
+  return ((beginning[0] ?? 0) & 0x0f) === 8;
 }

@@ -41,7 +41,7 @@ export function exchange(
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const talk = new Exchange(question, limits, resolve, reject, onEnd);
-    stop.attach((reason) => talk.stop(reason));
+    stop.attach(talk);
     if (talk.over) return;
     const { url, method, headers, body } = question;
     try {

@@ -2,7 +2,7 @@
  * What went wrong on the network, in plain words and as the fault that delivery acts on. Only the origin of an
  * address is ever named: its path and query may hold a token.
  */
-import { ChannelError, RedclawError } from "../errors";
+import { ChannelError, type Fault, RedclawError } from "../errors";
 import { PrivateAddress } from "./addresses";
 
 /** What is known about the request when it failed. */
@@ -128,6 +128,34 @@ export function clientClosed(left: boolean): ChannelError {
       code: "http-closed",
     },
   );
+}
+
+/** The caller gave up. */
+export function givenUp({ origin, left }: Circumstances, cause: unknown): ChannelError {
+  const host = hostOf(origin);
+  return new ChannelError(
+    left ? "interrupted" : "unreachable",
+    left
+      ? `The request to ${host} was ended before its answer came. It may have received the request.`
+      : `The request to ${host} was ended before it was sent.`,
+    { code: "aborted", cause },
+  );
+}
+
+/** An answer that is no JSON: a login page, a proxy's error page. Nothing of it is repeated. */
+export function notJson(host: string, status: number): ChannelError {
+  return new ChannelError(
+    faultOfStatus(status),
+    `${host} gave an answer that Redclaw cannot read (status ${status}). Check the address: it may be a login page or a proxy.`,
+    { code: "not-json" },
+  );
+}
+
+function faultOfStatus(status: number): Fault {
+  if (status === 401) return "auth";
+  if (status === 429) return "rate";
+  if (status === 502 || status === 503) return "unavailable";
+  return status >= 400 && status < 500 ? "refused" : "interrupted";
 }
 
 /** The answer is larger than we take. */

@@ -28,13 +28,7 @@ export async function toQuestion(input: RequestInfo | URL, init: RequestInit = {
   if (type) headers["content-type"] ??= type;
   headers["accept"] ??= "*/*";
   headers["user-agent"] ??= "Redclaw";
-  if (url.username || url.password) {
-    // Cameras and routers are often addressed like this.
-    const login = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-    headers["authorization"] ??= `Basic ${Buffer.from(login).toString("base64")}`;
-    url.username = "";
-    url.password = "";
-  }
+  takeLogin(url, headers);
   url.hash = "";
   return {
     url,
@@ -45,6 +39,15 @@ export async function toQuestion(input: RequestInfo | URL, init: RequestInit = {
     signal: (init.signal ?? request?.signal ?? undefined) as Signal | undefined,
     dropBody: () => drop(given),
   };
+}
+
+/** Moves the name and password of an address into a header: cameras and routers are often addressed like this. */
+export function takeLogin(url: URL, headers: Record<string, string>): void {
+  if (!url.username && !url.password) return;
+  const login = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  headers["authorization"] ??= `Basic ${Buffer.from(login).toString("base64")}`;
+  url.username = "";
+  url.password = "";
 }
 
 /** An address, also one relative to `base`. The text itself is not repeated in the error: it may hold a token. */

@@ -2,8 +2,8 @@
  * The answer as a web `Response`, made for speed: headers and the stream exist only once somebody asks for them
  * (the global `Response` and `Headers` cost 18 MB of memory and most of the time of a small call).
  */
-import { ChannelError, type Fault } from "../errors";
 import type { Answer } from "./exchange";
+import { notJson } from "./faults";
 
 /** Where the bytes come from: the network, or one half of a clone. */
 type Next = () => Promise<Uint8Array | undefined>;
@@ -107,12 +107,7 @@ class FetchedResponse {
     try {
       return JSON.parse(text);
     } catch {
-      const { host } = this.#head.url;
-      throw new ChannelError(
-        faultOf(this.status),
-        `${host} gave an answer that Redclaw cannot read (status ${this.status}). Check the address: it may be a login page or a proxy.`,
-        { code: "not-json" },
-      );
+      throw notJson(this.#head.url.host, this.status);
     }
   }
 
@@ -169,11 +164,4 @@ function streamOf(
 function nextOf(stream: ReadableStream<Uint8Array>): Next {
   const reader = stream.getReader();
   return async () => (await reader.read()).value;
-}
-
-function faultOf(status: number): Fault {
-  if (status === 401) return "auth";
-  if (status === 429) return "rate";
-  if (status === 502 || status === 503) return "unavailable";
-  return status >= 400 && status < 500 ? "refused" : "interrupted";
 }

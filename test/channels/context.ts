@@ -8,6 +8,7 @@ import type {
   ConnectionStatus,
   OpenedFile,
 } from "../../lib/channel/define";
+import { createHttp } from "../../lib/http/client";
 import type { OutgoingAttachment } from "../../lib/message/types";
 
 export interface TestContext extends ConnectContext {
@@ -19,7 +20,9 @@ export interface TestContext extends ConnectContext {
   logged: string[];
   /** What survives a restart: hand it to the next context. JSON texts. */
   kept: Map<string, string>;
-  /** Makes `accept` fail while it is set. */
+  /** Milliseconds and chats that the platform asked us to be slow for. */
+  slowed: { forMs: number; chat?: string }[];
+  /** Makes `accept` and `acceptAll` fail while it is set. */
   refuseWith?: Error;
   /** Makes `memory.set` fail while it is set. */
   forgetWith?: Error;
@@ -49,12 +52,17 @@ export function testContext(
       options: { ...defaults, ...settings.options },
     },
     fetch: (input, init) => fetch(input, init),
-    async accept(update, remember) {
+    request: createHttp({ allowPrivate: true }).request,
+    accept: (update, remember) => context.acceptAll([update], remember),
+    async acceptAll(updates, remember) {
       if (context.refuseWith) throw context.refuseWith;
-      await context.onAccept?.(update);
-      context.accepted.push(JSON.parse(JSON.stringify(update)));
+      for (const update of updates) {
+        await context.onAccept?.(update);
+        context.accepted.push(JSON.parse(JSON.stringify(update)));
+      }
       for (const [key, value] of Object.entries(remember ?? {})) await context.memory.set(key, value);
     },
+    slowDown: (forMs, chat) => void context.slowed.push({ forMs, ...(chat === undefined ? {} : { chat }) }),
     status: (status) => void context.statuses.push(status),
     memory: {
       async get<T>(key: string) {
@@ -71,6 +79,7 @@ export function testContext(
     signal: ending.signal,
     path: `/redclaw/${definition.name}/${id}`,
     accepted: [],
+    slowed: [],
     statuses: [],
     logged: [],
     kept,

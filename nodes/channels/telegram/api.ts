@@ -1,7 +1,11 @@
-/** Calls of the Bot API through grammY, with our own HTTP, time limits and errors. */
-import { Api, GrammyError, HttpError, type InputFile, type RawApi } from "grammy";
+/** Calls of the Bot API over our own HTTP, with time limits and errors that delivery can act on. */
+import type { RawApi } from "grammy";
+import type { ConnectContext, OpenedFile } from "../../../lib/channel/define";
 import { ChannelError } from "../../../lib/errors";
-import { faultOfAnswer, faultOfNetwork, faultOfPage } from "./faults";
+import type { HttpAnswer } from "../../../lib/http/request";
+import { type ApiAnswer, faultOfAnswer, faultOfNetwork, faultOfPage } from "./faults";
+import { Slowed } from "./slowed";
+import { isRecord } from "./untrusted";
 
 export type Method = keyof RawApi & string;
 export type Result<M extends Method> = Awaited<ReturnType<RawApi[M]>>;
@@ -12,109 +16,111 @@ interface CallOptions {
   signal?: AbortSignal;
 }
 
+export interface Line {
+  token: string;
+  apiRoot: string;
+  /** They never stand in an error. */
+  secrets: readonly string[];
+  request: ConnectContext["request"];
+  /** Only for uploads. */
+  fetch: typeof fetch;
+  /** Ends every call that has none of its own: a message on its way may finish while the account closes. */
+  signal?: AbortSignal;
+}
+
+const JSON_HEADERS = { "content-type": "application/json" };
+
 /** One bot's line to Telegram (or to a server of one's own). Throws only ChannelError, with no secret in it. */
 export class BotApi {
-  readonly #api: Api;
-  readonly #secrets: readonly string[];
-  readonly #signal?: AbortSignal;
+  readonly #line: Line;
+  readonly #slowed = new Slowed();
 
-  /** `signal` ends every call that has none of its own; `secrets` never stand in an error. */
-  constructor(options: {
-    token: string;
-    apiRoot: string;
-    secrets: readonly string[];
-    fetch: typeof fetch;
-    signal?: AbortSignal;
-  }) {
-    this.#secrets = options.secrets;
-    this.#signal = options.signal;
-    this.#api = new Api(options.token, {
-      apiRoot: options.apiRoot,
-      fetch: plainFetch(options.fetch, options.apiRoot),
-    });
+  constructor(line: Line) {
+    this.#line = line;
   }
 
+  /** A method without a file of ours. */
   async call<M extends Method>(
     method: M,
-    args: Record<string, unknown | InputFile>,
-    options: CallOptions,
+    args: Record<string, unknown>,
+    { withinMs, signal = this.#line.signal }: CallOptions,
   ): Promise<Result<M>> {
-    const limit = new AbortController();
-    const end = () => limit.abort();
-    const timer = setTimeout(end, options.withinMs);
-    // A call with a signal of its own (a message on its way) may finish while the account closes.
-    const signal = options.signal ?? this.#signal;
-    const signals = signal ? [signal] : [];
-    for (const one of signals) one.addEventListener("abort", end, { once: true });
+    const { apiRoot, token, request } = this.#line;
+    let answer: HttpAnswer;
     try {
-      if (signals.some(({ aborted }) => aborted)) {
-        throw new ChannelError("unreachable", "The account is closing, so nothing was sent to Telegram.", {
-          code: "closing",
-        });
-      }
-      // grammY's getMe takes no arguments, only the signal.
-      const call = this.#api.raw[method] as unknown as (...args: unknown[]) => Promise<Result<M>>;
-      return await (method === "getMe" ? call(limit.signal) : call(args, limit.signal));
-    } catch (error) {
-      if (error instanceof GrammyError) throw faultOfAnswer(error, this.#secrets);
-      if (limit.signal.aborted) {
-        throw new ChannelError(
-          "interrupted",
-          "Telegram did not answer in time, so it may or may not have done it.",
-          {
-            code: signals.some(({ aborted }) => aborted) ? "closing" : "timeout",
-          },
-        );
-      }
-      throw faultOfNetwork(error instanceof HttpError ? error.error : error, this.#secrets);
-    } finally {
-      clearTimeout(timer);
-      for (const one of signals) one.removeEventListener("abort", end);
+      answer = await request({
+        url: `${apiRoot}/bot${token}/${method}`,
+        headers: JSON_HEADERS,
+        body: JSON.stringify(args),
+        timeoutMs: withinMs,
+        ...(signal ? { signal } : {}),
+      });
+    } catch (thrown) {
+      throw this.#noAnswer(thrown);
     }
+    const said = readAnswer(answer);
+    if (said === undefined) throw faultOfPage(answer, apiRoot);
+    if (said.ok) return said.result as Result<M>;
+    throw this.#refusal({ ...said, method }, args);
+  }
+
+  /** A method with a file's bytes. */
+  async upload<M extends Method>(
+    method: M,
+    args: Record<string, unknown>,
+    upload: { field: string; file: OpenedFile },
+    { withinMs, signal = this.#line.signal }: CallOptions,
+  ): Promise<Result<M>> {
+    // grammY costs 18 MB and most bots never send a file.
+    const { uploadFile } = await import("./upload.js");
+    const said = await uploadFile(this.#line, method, args, upload, withinMs, signal).catch((thrown) => {
+      throw this.#noAnswer(thrown);
+    });
+    if (said.ok) return said.result as Result<M>;
+    throw this.#refusal({ ...said, method }, args);
+  }
+
+  #refusal(answer: ApiAnswer, args: Record<string, unknown>): ChannelError {
+    return faultOfAnswer(answer, this.#line.secrets, (forMs) => this.#slowed.scope(args["chat_id"], forMs));
+  }
+
+  #noAnswer(thrown: unknown): ChannelError {
+    const ended = thrown instanceof ChannelError ? thrown.code : "";
+    if (ended !== "aborted" && ended !== "timeout") return faultOfNetwork(thrown, this.#line.secrets);
+    const { fault } = thrown as ChannelError;
+    const code = ended === "aborted" ? "closing" : "timeout";
+    if (fault === "interrupted") {
+      return new ChannelError(fault, "Telegram did not answer in time, so it may or may not have done it.", {
+        code,
+      });
+    }
+    return code === "timeout"
+      ? faultOfNetwork(thrown, this.#line.secrets)
+      : new ChannelError(fault, "The account is closing, so nothing was sent to Telegram.", { code });
   }
 }
 
-/**
- * grammY is written for node-fetch: its signal is of another class and its options name agents. This keeps what every
- * `fetch` knows, and reads answers that are no Bot API answers (a proxy's error page) as what they are.
- */
-function plainFetch(fetch: typeof globalThis.fetch, apiRoot: string): typeof globalThis.fetch {
-  return async (url, init) => {
-    const body = init?.body;
-    const controller = new AbortController();
-    const signal = init?.signal;
-    if (signal?.aborted) controller.abort();
-    // Lives as long as the one call it was made for.
-    else signal?.addEventListener("abort", () => controller.abort(), { once: true });
-    const contentType =
-      (init?.headers as Record<string, string> | undefined)?.["content-type"] ?? "application/json";
-    const request: RequestInit & { duplex?: "half" } = {
-      method: "POST",
-      headers: { "content-type": contentType },
-      signal: controller.signal,
-      ...(body === undefined ? {} : { body }),
-      ...(typeof body === "string" ? {} : { duplex: "half" }),
-    };
-    const response = await fetch(url, request);
-    if (response.ok) return response;
-    const answer = readAnswer(await response.text());
-    if (answer === undefined) throw faultOfPage(response.status, apiRoot);
-    return Response.json(answer);
-  };
-}
+/** `{"ok":true,...}` or `{"ok":false,...}`; undefined for anything that is no answer of the Bot API. */
+export type Said = { ok: true; result: unknown } | ({ ok: false } & ApiAnswer);
 
-function readAnswer(text: string): unknown {
+export function readAnswer(answer: Pick<HttpAnswer, "status" | "json">): Said | undefined {
+  let said: unknown;
   try {
-    const answer: unknown = JSON.parse(text);
-    const isAnswer =
-      typeof answer === "object" &&
-      answer !== null &&
-      "error_code" in answer &&
-      typeof answer.error_code === "number";
-    if (!isAnswer) return undefined;
-    // A stranger's server may leave the words out.
-    return { ok: false, description: "no reason given", ...answer };
-  } catch {
+    said = answer.json();
+  } catch (thrown) {
+    // A success that cannot be read is one all the same: it may have been done.
+    if (answer.status < 300) throw thrown;
     return undefined;
   }
+  if (!isRecord(said)) return undefined;
+  if (said["ok"] === true) return answer.status < 300 ? (said as Said) : undefined;
+  const { error_code, description } = said;
+  if (typeof error_code !== "number") return undefined;
+  // A stranger's server may leave the words out.
+  return {
+    ...said,
+    ok: false,
+    error_code,
+    description: typeof description === "string" ? description : "no reason given",
+  };
 }

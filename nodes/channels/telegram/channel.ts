@@ -1,5 +1,5 @@
 /** Telegram: what the channel is. Everything that talks to Telegram is in `client.ts`, loaded when an account starts. */
-import { defineChannel } from "../../../lib/channel/define";
+import { type AccountSettings, defineChannel } from "../../../lib/channel/define";
 import {
   API_ROOT,
   CAPTION_MAX,
@@ -76,6 +76,11 @@ export default defineChannel({
     idempotency: "none",
   },
   limits: { perChat: PER_CHAT, perAccount: PER_ACCOUNT },
+  identity(account) {
+    // The number before the colon is the bot's own; the rest changes when its owner asks for a new token.
+    const bot = /^\s*(\d+):/.exec(account.credentials["token"] ?? "")?.[1];
+    return bot && `${serverOf(account)} ${bot}`;
+  },
   events: ["message", "command", "button", "reaction", "edit", "join", "leave"],
   webhook: {
     active: (account) => account.options["mode"] === "webhook",
@@ -84,3 +89,8 @@ export default defineChannel({
   },
   client: () => import("./client.js"),
 });
+
+function serverOf({ apiRoot }: AccountSettings): string {
+  const address = apiRoot?.trim() || API_ROOT;
+  return URL.canParse(address) ? new URL(address).href.replace(/\/+$/, "") : address;
+}

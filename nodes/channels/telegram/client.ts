@@ -1,5 +1,4 @@
 /** Telegram at work: connects, receives (by our own poll loop or a webhook) and sends. Loaded when an account starts. */
-import { InputFile } from "grammy";
 import type { Message, UserFromGetMe } from "grammy/types";
 import type {
   Client,
@@ -63,8 +62,6 @@ export const connect: Connect = createConnect(TIMING);
 const ADDRESS_FAILED = /HTTP URL|web ?page|WEBPAGE_|wrong (file identifier|type of)|failed to get/i;
 /** The picture is fine as a file, but not as a photo. */
 const NO_PHOTO = /PHOTO_(INVALID|EXT|SAVE)|IMAGE_PROCESS_FAILED/i;
-/** `name` in a multipart header that grammY writes without quotes. */
-const NAME_BREAKERS = /[";\\\p{Cc}]/gu;
 
 class TelegramClient implements Client {
   readonly #ctx: ConnectContext;
@@ -109,12 +106,13 @@ class TelegramClient implements Client {
   }
 
   #line(signal?: AbortSignal): BotApi {
-    const { fetch } = this.#ctx;
+    const { fetch, request } = this.#ctx;
     return new BotApi({
       token: this.#token,
       apiRoot: this.#apiRoot,
       secrets: this.#secrets,
       fetch,
+      request,
       ...(signal ? { signal } : {}),
     });
   }
@@ -146,7 +144,7 @@ class TelegramClient implements Client {
       timing: this.#timing,
       identity,
       signal: AbortSignal.any([this.#ctx.signal, this.#closing.signal, this.#halted.signal]),
-      accepted: (update) => this.#answerButton(update),
+      accepted: (updates) => updates.forEach((update) => void this.#answerButton(update)),
       refused: (error) => this.#refused(error),
     });
     this.#poll = poll;
@@ -200,6 +198,11 @@ class TelegramClient implements Client {
         ? this.#deliver(renderText(part, place), options.signal)
         : this.#sendFile(part, place, options.signal),
     );
+    if (!isId(message?.message_id)) {
+      throw new ChannelError("interrupted", "Telegram said yes, but not which message it made of this.", {
+        code: "no-message-id",
+      });
+    }
     return { messageId: String(message.message_id) };
   }
 
@@ -244,9 +247,7 @@ class TelegramClient implements Client {
 
   async #deliver({ method, args, upload }: Call, signal: AbortSignal): Promise<Message> {
     if (!upload) return this.#call(method, args, signal);
-    const { data, name } = upload.file;
-    const file = new InputFile(data, name.replace(NAME_BREAKERS, "_"));
-    return this.#call(method, { ...args, [upload.field]: file }, signal, this.#timing.uploadMs);
+    return this.#watched(this.#api.upload(method, args, upload, { withinMs: this.#timing.uploadMs, signal }));
   }
 
   async edit(messageId: string, part: TextPart, to: Destination, { signal }: SendOptions): Promise<void> {
@@ -295,13 +296,20 @@ class TelegramClient implements Client {
   }
 
   async typing(to: Destination): Promise<void> {
-    await this.#inChat(to, async ({ conversation, thread }) => {
-      await this.#call("sendChatAction", {
-        chat_id: chatId(conversation),
-        action: "typing",
-        ...(thread ? { message_thread_id: messageNumber(thread) } : {}),
+    try {
+      await this.#inChat(to, async ({ conversation, thread }) => {
+        await this.#call("sendChatAction", {
+          chat_id: chatId(conversation),
+          action: "typing",
+          ...(thread ? { message_thread_id: messageNumber(thread) } : {}),
+        });
       });
-    });
+    } catch (error) {
+      // Nobody tries this one again, but the next message should know.
+      if (error instanceof ChannelError && error.fault === "rate" && error.retryAfterMs !== undefined)
+        this.#ctx.slowDown(error.retryAfterMs, error.scope === "chat" ? to.conversation : undefined);
+      throw error;
+    }
   }
 
   download(ref: string, signal: AbortSignal): Promise<OpenedFile> {
@@ -345,14 +353,19 @@ class TelegramClient implements Client {
     this.#poll = undefined;
   }
 
-  async #call<M extends Method>(
+  #call<M extends Method>(
     method: M,
     args: Record<string, unknown>,
     signal?: AbortSignal,
-    withinMs = this.#timing.callMs,
   ): Promise<Result<M>> {
+    const withinMs = this.#timing.callMs;
+    return this.#watched(this.#api.call(method, args, { withinMs, ...(signal ? { signal } : {}) }));
+  }
+
+  /** Any call may be the one that shows that the token was taken back. */
+  async #watched<T>(call: Promise<T>): Promise<T> {
     try {
-      return await this.#api.call(method, args, { withinMs, ...(signal ? { signal } : {}) });
+      return await call;
     } catch (error) {
       if (error instanceof ChannelError && error.fault === "auth" && this.#poll) this.#refused(error);
       throw error;

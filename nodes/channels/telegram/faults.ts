@@ -4,13 +4,14 @@
  */
 import { asError, ChannelError, type Fault } from "../../../lib/errors";
 import { redact } from "../../../lib/http/redact";
+import type { HttpAnswer } from "../../../lib/http/request";
 
 /** The sentence for a token that Telegram does not take. */
 export const TOKEN_REFUSED =
   "Telegram refused this token. Copy it again from @BotFather - it looks like 123456:ABC...";
 
 /** An answer `{"ok":false,...}` of the Bot API. */
-interface ApiAnswer {
+export interface ApiAnswer {
   /** The Bot API method that was called. */
   method?: string;
   error_code: number;
@@ -26,7 +27,7 @@ export class TelegramError extends ChannelError {
     fault: Fault,
     sentence: string,
     answer: ApiAnswer,
-    options?: { code?: string; retryAfterMs?: number },
+    options?: { code?: string; retryAfterMs?: number; scope?: "chat" | "account" },
   ) {
     super(fault, sentence, options);
     this.name = "TelegramError";
@@ -114,12 +115,22 @@ const KNOWN: readonly { when: RegExp; fault: Fault; sentence: string; code?: str
   },
 ];
 
-/** An answer of the Bot API -> error. `secrets` never stand in its sentence. */
-export function faultOfAnswer(answer: ApiAnswer, secrets: readonly string[]): ChannelError {
+/**
+ * An answer of the Bot API -> error. `secrets` never stand in its sentence. `scopeOf` says whom a wait of so many
+ * milliseconds concerns.
+ */
+export function faultOfAnswer(
+  answer: ApiAnswer,
+  secrets: readonly string[],
+  scopeOf: (forMs: number) => "chat" | "account",
+): ChannelError {
   const { error_code: code, parameters } = answer;
   const said = redact(answer.description, secrets);
-  const make = (fault: Fault, sentence: string, options?: { code?: string; retryAfterMs?: number }) =>
-    new TelegramError(fault, sentence, { ...answer, description: said }, options);
+  const make = (
+    fault: Fault,
+    sentence: string,
+    options?: { code?: string; retryAfterMs?: number; scope?: "chat" | "account" },
+  ) => new TelegramError(fault, sentence, { ...answer, description: said }, options);
 
   if (code === 401) return make("auth", TOKEN_REFUSED);
   // A token of the wrong shape is an unknown address to Telegram. The first call shows it; later on a server of
@@ -135,6 +146,7 @@ export function faultOfAnswer(answer: ApiAnswer, secrets: readonly string[]): Ch
     const retryAfterMs = Number.isFinite(seconds) ? seconds * 1000 : RETRY_AFTER_UNKNOWN_MS;
     return make("rate", `Telegram asks to slow down for ${Math.ceil(retryAfterMs / 1000)} s.`, {
       retryAfterMs,
+      scope: scopeOf(retryAfterMs),
     });
   }
   // A readable "no" of the Bot API itself: it knows that it did not do it. A gateway time-out knows nothing.
@@ -152,7 +164,13 @@ export function faultOfAnswer(answer: ApiAnswer, secrets: readonly string[]): Ch
 }
 
 /** An answer that is no Bot API answer: a proxy's page, or an address where something else lives. */
-export function faultOfPage(status: number, apiRoot: string): ChannelError {
+export function faultOfPage(answer: Pick<HttpAnswer, "status" | "header">, apiRoot: string): ChannelError {
+  const { status } = answer;
+  if (status === 429) {
+    const seconds = Number(answer.header("retry-after") ?? Number.NaN);
+    const retryAfterMs = Number.isFinite(seconds) ? seconds * 1000 : RETRY_AFTER_UNKNOWN_MS;
+    return new ChannelError("rate", "Telegram asks to slow down.", { retryAfterMs, scope: "account" });
+  }
   if (status === 502 || status === 503)
     return new ChannelError("unavailable", `Telegram cannot serve at the moment (${status}).`);
   if (status >= 500) {
@@ -162,7 +180,8 @@ export function faultOfPage(status: number, apiRoot: string): ChannelError {
     );
   }
   return new ChannelError(
-    "refused",
+    // A success in a language we do not speak may be one.
+    status < 300 ? "interrupted" : "refused",
     `The server at ${originOf(apiRoot)} does not speak Telegram's Bot API (it answered ${status}). Check the account's server address.`,
     { code: "not-telegram" },
   );
@@ -194,10 +213,10 @@ function networkCode(thrown: unknown): string | undefined {
 
 /** The error itself when it is clean, else a copy whose message, cause and stack hold no secret. */
 function withoutSecrets(error: ChannelError, secrets: readonly string[]): ChannelError {
-  const { fault, code, retryAfterMs } = error;
+  const { fault, code, retryAfterMs, scope } = error;
   return error.cause === undefined && redact(error.message, secrets) === error.message
     ? error
-    : new ChannelError(fault, redact(error.message, secrets), { code, retryAfterMs });
+    : new ChannelError(fault, redact(error.message, secrets), { code, retryAfterMs, scope });
 }
 
 /** A sentence for the log, of whatever was thrown. */

@@ -51,28 +51,20 @@ export async function downloadFile(
     });
   }
   try {
-    const address = `${apiRoot}/file/bot${token}/${path.split("/").map(encodeURIComponent).join("/")}`;
-    const limit = AbortSignal.any([signal, ctx.signal, AbortSignal.timeout(timing.uploadMs)]);
-    const response = await ctx.fetch(address, { signal: limit });
-    if (!response.ok) {
-      await response.body?.cancel();
-      throw new ChannelError("unavailable", `Telegram did not hand out the file (${response.status}).`);
+    const { status, bytes } = await ctx.request({
+      url: `${apiRoot}/file/bot${token}/${path.split("/").map(encodeURIComponent).join("/")}`,
+      signal: AbortSignal.any([signal, ctx.signal]),
+      timeoutMs: timing.uploadMs,
+      maxBytes: max,
+    });
+    if (status !== 200) {
+      throw new ChannelError("unavailable", `Telegram did not hand out the file (${status}).`);
     }
-    return { data: await readAtMost(response, max), name: posix.basename(path), mime: mimeOf(path) };
+    return { data: bytes, name: posix.basename(path), mime: mimeOf(path) };
   } catch (thrown) {
+    if (thrown instanceof ChannelError && thrown.code === "too-large") throw tooLarge();
     throw faultOfNetwork(thrown, secrets);
   }
-}
-
-async function readAtMost(response: Response, max: number): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length;
-    if (size > max) throw tooLarge();
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
 
 function tooLarge(): ChannelError {

@@ -1,11 +1,11 @@
 /**
- * The poll loop: asks for updates, hands each to the ledger, and moves the offset only when the ledger has it.
+ * The poll loop: asks for updates, hands them to the ledger, and moves the offset only when the ledger has them.
  * Whatever happens it goes on by itself, except when the token is refused.
  */
 import type { Update } from "grammy/types";
 import type { ConnectContext, ConnectionStatus } from "../../../lib/channel/define";
 import { backoff, sleep } from "../../../lib/delivery/retry";
-import { asError, ChannelError } from "../../../lib/errors";
+import { asError, ChannelError, RedclawError } from "../../../lib/errors";
 import type { BotApi } from "./api";
 import { ALLOWED_UPDATES, OFFSET_VALID_MS, type Timing } from "./constants";
 import { TelegramError } from "./faults";
@@ -19,8 +19,8 @@ interface PollOptions {
   identity: string;
   /** Ends the loop, on closing or when the token was refused. */
   signal: AbortSignal;
-  /** After an update is safe. Must not throw. */
-  accepted(update: Update): void;
+  /** After updates are safe. Must not throw. */
+  accepted(updates: readonly Update[]): void;
   /** Telegram refused the token. */
   refused(error: ChannelError): void;
 }
@@ -46,11 +46,12 @@ export class Poll {
     const { ctx, signal } = this.#o;
     while (!signal.aborted) {
       try {
-        if (this.#movedAt === 0) await this.#recall();
+        if (this.#movedAt === 0) await kept(this.#recall());
         const updates = await this.#ask();
         if (signal.aborted) return;
         await this.#take(updates);
         this.#troubles = 0;
+        if (this.#shown !== "connected") this.#show({ state: "connected", identity: this.#o.identity });
       } catch (thrown) {
         if (signal.aborted) return;
         const inMs = await this.#trouble(thrown);
@@ -82,26 +83,25 @@ export class Poll {
       signal,
     });
     this.#unconfirmed = false;
-    this.#healthy();
     if (!Array.isArray(updates))
       throw new ChannelError("unavailable", "Telegram answered something that is no list of updates.");
     return updates;
   }
 
-  /** One after the other and in Telegram's order: what is not safe yet is asked for again. */
+  /** All of one answer in Telegram's order and in one commit: what is not safe yet is asked for again. */
   async #take(updates: unknown[]): Promise<void> {
     const { ctx, signal } = this.#o;
-    const readable = updates.filter(isUpdate).toSorted((a, b) => a.update_id - b.update_id);
-    for (const update of readable) {
-      // After closing the ledger would know nobody who can read it.
-      if (signal.aborted) return;
-      const offset = Math.max(this.#offset ?? Number.NEGATIVE_INFINITY, update.update_id + 1);
+    const readable = updates.filter(isUpdate).sort((a, b) => a.update_id - b.update_id);
+    const last = readable.at(-1);
+    // After closing the ledger would know nobody who can read them.
+    if (last && !signal.aborted) {
+      const offset = Math.max(this.#offset ?? Number.NEGATIVE_INFINITY, last.update_id + 1);
       const offsetAt = Date.now();
-      await ctx.accept(update, { offset, offsetAt });
+      await kept(ctx.acceptAll(readable, { offset, offsetAt }));
       this.#offset = offset;
       this.#movedAt = offsetAt;
       this.#unconfirmed = true;
-      this.#o.accepted(update);
+      this.#o.accepted(readable);
     }
     if (readable.length < updates.length) {
       ctx.log.warn("Telegram sent an update without a number; it was left out.");
@@ -114,6 +114,7 @@ export class Poll {
   async #trouble(thrown: unknown): Promise<number | undefined> {
     const { ctx, timing } = this.#o;
     this.#troubles += 1;
+    if (thrown instanceof NotKept) return this.#ownTrouble(thrown.reason);
     const error = asError(thrown);
     if (error instanceof ChannelError && error.fault === "auth") {
       this.#o.refused(error);
@@ -123,13 +124,34 @@ export class Poll {
       await this.#conflict(error);
       return timing.conflictMs;
     }
-    const inMs =
-      error instanceof ChannelError && error.fault === "rate" && error.retryAfterMs !== undefined
-        ? error.retryAfterMs + RETRY_AFTER_MARGIN_MS
-        : backoff(this.#troubles, timing.backoffFirstMs, timing.backoffLongestMs);
-    ctx.log.warn(`Telegram: ${error.message} Trying again in ${Math.ceil(inMs / 1000)} s.`);
-    this.#show({ state: "reconnecting", inMs, reason: error.message });
+    let inMs = this.#pause();
+    if (error instanceof ChannelError && error.fault === "rate" && error.retryAfterMs !== undefined) {
+      inMs = error.retryAfterMs + RETRY_AFTER_MARGIN_MS;
+      ctx.slowDown(error.retryAfterMs);
+    }
+    const isSilent = error instanceof ChannelError && error.code === "timeout";
+    const reason = isSilent ? "Telegram has been silent for too long." : error.message;
+    ctx.log.warn(`Telegram: ${reason} Trying again in ${Math.ceil(inMs / 1000)} s.`);
+    this.#show({ state: "reconnecting", inMs, reason });
     return inMs;
+  }
+
+  /** What was received could not be stored here. Telegram is well and keeps it, so its name stays out of this. */
+  #ownTrouble(error: Error): number {
+    const inMs = this.#pause();
+    const reason =
+      error instanceof RedclawError
+        ? error.message
+        : `What was received could not be stored: ${error.message}`;
+    const { log } = this.#o.ctx;
+    log.error(`${reason} Telegram keeps the messages. Trying again in ${Math.ceil(inMs / 1000)} s.`);
+    this.#show({ state: "misconfigured", reason });
+    return inMs;
+  }
+
+  #pause(): number {
+    const { backoffFirstMs, backoffLongestMs } = this.#o.timing;
+    return backoff(this.#troubles, backoffFirstMs, backoffLongestMs);
   }
 
   /** Two pollers, or a webhook that somebody set: a poll and a webhook exclude each other. */
@@ -144,10 +166,6 @@ export class Poll {
       .catch((failed) => ctx.log.debug(`Telegram: ${asError(failed).message}`));
   }
 
-  #healthy(): void {
-    if (this.#shown !== "connected") this.#show({ state: "connected", identity: this.#o.identity });
-  }
-
   #show(status: ConnectionStatus): void {
     this.#shown = status.state;
     this.#o.ctx.status(status);
@@ -158,6 +176,22 @@ export class Poll {
     if (!this.#unconfirmed || this.#offset === undefined) return;
     const args = { offset: this.#offset, limit: 1, timeout: 0, allowed_updates: ALLOWED_UPDATES };
     await api.call("getUpdates", args, { withinMs: this.#o.timing.closingMs });
+  }
+}
+
+/** Marks a failure of our own store. */
+function kept<T>(work: Promise<T>): Promise<T> {
+  return work.catch((thrown) => {
+    throw new NotKept(asError(thrown));
+  });
+}
+
+/** Our store did not work: nothing that Telegram could do anything about. */
+class NotKept extends Error {
+  readonly reason: Error;
+  constructor(reason: Error) {
+    super(reason.message);
+    this.reason = reason;
   }
 }
 

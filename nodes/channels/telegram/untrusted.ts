@@ -2,9 +2,9 @@
 
 /** Text that can be stored, searched and sent anywhere: no half characters and no NUL. Same length as before. */
 export function clean(value: unknown): string {
-  return typeof value === "string"
-    ? value.replace(/\p{Surrogate}/gu, "\uFFFD").replaceAll("\0", "\uFFFD")
-    : "";
+  if (typeof value !== "string") return "";
+  const whole = value.toWellFormed();
+  return whole.includes("\0") ? whole.replaceAll("\0", "\uFFFD") : whole;
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

@@ -56,6 +56,7 @@ export class TestAccount {
     this.disk = disk ?? { kept: new Map(), known: new Set() };
     this.ctx = testContext(definition, settings, this.disk.kept);
     this.ctx.fetch = this.#http.fetch;
+    this.ctx.request = this.#http.request;
     if (webhookUrl) this.ctx.webhookUrl = webhookUrl;
     this.ctx.onAccept = async (update) => {
       // A store takes its time; a crash could come here.

@@ -45,6 +45,37 @@ describe("telegram channel", () => {
     assert.equal(definition.webhook.active({ ...account({}), options: {} }), false);
   });
 
+  it("knows two accounts of one bot, whatever the rest of the token is", () => {
+    const identity = (token: string | undefined, apiRoot?: string) =>
+      definition.identity({
+        ...account(token === undefined ? {} : { token }),
+        ...(apiRoot === undefined ? {} : { apiRoot }),
+      });
+    const one = identity("123:old");
+    assert.ok(one);
+    for (const same of [
+      identity(" 123:new "),
+      identity("123:x", ""),
+      identity("123:x", "https://API.telegram.org:443/"),
+    ]) {
+      assert.equal(same, one);
+    }
+    for (const other of [identity("124:old"), identity("123:old", "http://localhost:8081")]) {
+      assert.ok(other);
+      assert.notEqual(other, one);
+    }
+    assert.equal(/old|new/.test(one), false, "a part of the secret stands in it");
+    for (const nothing of [identity(undefined), identity(""), identity("hello")])
+      assert.equal(nothing, undefined);
+  });
+
+  it("an account at work loads no SDK before the first upload", () => {
+    const script = `require("tsx/cjs");
+      require("./nodes/channels/telegram/client.ts");
+      console.log(Object.keys(require.cache).filter((path) => /node_modules.(grammy|node-fetch)/.test(path)).length)`;
+    assert.equal(execFileSync(process.execPath, ["-e", script], { encoding: "utf8" }).trim(), "0");
+  });
+
   it("loading what the channel is loads no SDK", () => {
     const script = `require("tsx/cjs"); require("./nodes/channels/telegram/channel.ts");
       console.log(Object.keys(require.cache).filter((path) => /node_modules.(grammy|node-fetch)/.test(path)).length)`;

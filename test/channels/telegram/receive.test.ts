@@ -1,6 +1,6 @@
 /** Receiving: nothing is lost, the offset follows the ledger, and every trouble has its own status and manner. */
 import assert from "node:assert/strict";
-import { ChannelError } from "../../../lib/errors";
+import { ChannelError, RedclawError } from "../../../lib/errors";
 import { createConnect } from "../../../nodes/channels/telegram/client";
 import { accountOn, ada, connected, quick, sending, startServer, text } from "./bench";
 
@@ -29,9 +29,9 @@ describe("telegram receiving by polling", () => {
 
   it("moves the offset only after the ledger has the update", async () => {
     const { server, account } = await connected();
-    account.ctx.refuseWith = new Error("disk full");
+    account.ctx.refuseWith = new RedclawError("store-full", "The disk of /data is full. Free some space.");
     const { update_id } = server.say("keep me");
-    await account.until(() => account.states.includes("reconnecting"));
+    await account.until(() => account.states.includes("misconfigured"));
     await account.until(() => server.calls("getUpdates").length >= 4);
     assert.ok(server.calls("getUpdates").every(({ args }) => args["offset"] === undefined));
     assert.equal(server.pending.length, 1);
@@ -39,6 +39,53 @@ describe("telegram receiving by polling", () => {
     await account.until(() => account.events.length === 1 && server.pending.length === 0);
     assert.equal(Number(account.disk.kept.get("offset")), update_id + 1);
     assert.equal(account.states.at(-1), "connected");
+  });
+
+  it("a store in trouble is said in the store's words, steadily, and never blamed on Telegram", async () => {
+    const { server, account } = await connected();
+    account.ctx.refuseWith = new RedclawError("store-full", "The disk of /data is full. Free some space.");
+    server.say("keep me");
+    await account.until(() => server.calls("getUpdates").length >= 5);
+    assert.deepEqual(account.ctx.statuses.at(-1), {
+      state: "misconfigured",
+      reason: "The disk of /data is full. Free some space.",
+    });
+    const since = account.states.slice(account.states.indexOf("misconfigured"));
+    assert.ok(
+      since.every((state) => state === "misconfigured"),
+      since.join(" "),
+    );
+    assert.equal(/reconnect|connection/i.test(JSON.stringify(account.ctx.logged)), false);
+    account.ctx.refuseWith = undefined;
+    await account.until(() => account.events.length === 1 && account.states.at(-1) === "connected");
+  });
+
+  it("takes all updates of one answer in one commit, and asks again at once", async () => {
+    const server = await startServer();
+    for (let index = 0; index < 250; index += 1) server.say(String(index));
+    const account = accountOn(server);
+    const commits: number[] = [];
+    const { acceptAll } = account.ctx;
+    account.ctx.acceptAll = (updates, remember) => {
+      commits.push(updates.length);
+      assert.equal(remember?.["offset"], Number((updates.at(-1) as { update_id: number }).update_id) + 1);
+      return acceptAll(updates, remember);
+    };
+    await account.connect();
+    await account.until(() => account.events.length === 250 && server.calls("getUpdates").length >= 4);
+    assert.deepEqual(commits, [100, 100, 50]);
+    assert.equal(account.states.includes("reconnecting"), false);
+  });
+
+  it("a connection that fell silent is noticed, given up and made anew", async () => {
+    const { server, account } = await connected();
+    await account.until(() => server.calls("getUpdates").length > 0);
+    server.fail("getUpdates", { kind: "slow", ms: 60_000 });
+    server.say("ends the open poll");
+    await account.until(() => account.states.includes("reconnecting"), 4000);
+    assert.match(JSON.stringify(account.ctx.statuses), /Telegram has been silent for too long/);
+    server.say("after the silence");
+    await account.until(() => account.events.length === 2 && account.states.at(-1) === "connected", 4000);
   });
 
   it("goes on behind an update that nobody can read", async () => {
@@ -247,6 +294,7 @@ describe("telegram receiving in trouble", () => {
     const pause = (calls[limited + 1]?.at ?? 0) - (calls[limited]?.at ?? 0);
     assert.ok(pause >= 1000 && pause < 1600, `${pause} ms`);
     assert.match(JSON.stringify(account.ctx.statuses), /slow down/);
+    assert.deepEqual(account.ctx.slowed, [{ forMs: 1000 }]);
   });
 
   it("Telegram down and back: reconnecting with growing pauses, then everything that waited", async () => {

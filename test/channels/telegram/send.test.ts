@@ -340,6 +340,50 @@ describe("telegram saying no", () => {
     });
   });
 
+  it("too fast in one chat concerns that chat; in two people's chats at once, or without a chat, the whole bot", async () => {
+    const { server, account, client } = await connected();
+    const scopeOf = async (conversation: string, retryAfter = 1) => {
+      server.fail("sendMessage", { kind: "rate", retryAfter });
+      const error = await client.send(text("x"), { conversation }, sending()).catch((thrown) => thrown);
+      faultIs("rate")(error);
+      return (error as ChannelError).scope;
+    };
+    assert.equal(await scopeOf("11"), "chat");
+    assert.equal(await scopeOf("11"), "chat");
+    assert.equal(await scopeOf("-100"), "chat");
+    assert.equal(await scopeOf("-200"), "chat");
+    assert.equal(await scopeOf("22"), "account");
+    server.fail("sendChatAction", { kind: "rate", retryAfter: 2 });
+    await assert.rejects(async () => client.typing?.({ conversation: "-300" }), faultIs("rate"));
+    assert.deepEqual(account.ctx.slowed, [{ forMs: 2000, chat: "-300" }]);
+    server.fail("getFile", { kind: "rate", retryAfter: 2 });
+    const error = await client.download?.("F", new AbortController().signal).catch((thrown) => thrown);
+    assert.equal((error as ChannelError).scope, "account");
+  });
+
+  it("a gateway in front that says slow down, sends us on or asks for a login is read as that", async () => {
+    const { server, client } = await connected();
+    const pages: [number, Fault][] = [
+      [429, "rate"],
+      [301, "refused"],
+      [401, "refused"],
+      [500, "interrupted"],
+      [502, "unavailable"],
+      [503, "unavailable"],
+      [504, "interrupted"],
+      [200, "interrupted"],
+    ];
+    for (const [status, fault] of pages) {
+      server.fail("sendMessage", { kind: "page", status });
+      await assert.rejects(client.send(text("x"), ada, sending()), faultIs(fault), String(status));
+      server.fail("sendMessage", { kind: "page", status, body: '{"hello":"world"}' });
+      await assert.rejects(client.send(text("x"), ada, sending()), faultIs(fault), `${status} with JSON`);
+    }
+    server.fail("sendMessage", { kind: "page", status: 200, body: '{"ok":true,"result":true}' });
+    await assert.rejects(client.send(text("x"), ada, sending()), faultIs("interrupted"));
+    assert.equal(server.sent.length, 0);
+  });
+
   it("a request cut off after sending is ambiguous, a server that is not there is not", async () => {
     const { server, client } = await connected();
     server.fail("sendMessage", { kind: "drop-after" });
