@@ -115,8 +115,9 @@ export class Delivery implements Work {
     const action = actions[this.marks.done];
     if (!action) return this.#done();
     const marked = action.do === "send" && account.marksSending;
-    const goOn = await this.#mark(marked);
-    if (!goOn) return { over: true, platform: "silent" };
+    const marking = await this.#mark(marked);
+    if (marking === "over") return { over: true, platform: "silent" };
+    if (marking === "adopted") return { over: false, inMs: 0, platform: "silent" };
     const client = account.client;
     if (!client || account.signal.aborted) {
       if (this.#written === "sending" && !this.#unsure) await this.#move("intended");
@@ -140,14 +141,17 @@ export class Delivery implements Work {
     return { over: false, inMs: 0, platform: "answered" };
   }
 
-  /** Writes down that the next request leaves. False: it must not, because an earlier try is through or held. */
-  async #mark(sending: boolean): Promise<boolean> {
+  /**
+   * Writes down that the next request leaves. It must not when an earlier try of this key is through or held (`over`),
+   * or got further than this one knows (`adopted`).
+   */
+  async #mark(sending: boolean): Promise<"marked" | "adopted" | "over"> {
     if (this.#written === "new") {
       const isNew = await this.#insert(sending ? "sending" : "intended");
-      if (!isNew && !(await this.#adopt())) return false;
+      if (!isNew) return (await this.#adopt()) ? "adopted" : "over";
     }
     if (sending && this.#written !== "sending") await this.#move("sending");
-    return true;
+    return "marked";
   }
 
   async #insert(state: "intended" | "sending"): Promise<boolean> {
@@ -310,7 +314,10 @@ export class Delivery implements Work {
   async #done(platform: "answered" | "silent" = "silent"): Promise<Outcome> {
     const { account, marks } = this;
     const { ledger } = this.#host;
-    if (this.#written === "new" && !(await this.#mark(false))) return { over: true, platform };
+    if (this.#written === "new") {
+      const marking = await this.#mark(false);
+      if (marking !== "marked") return { over: marking === "over", inMs: 0, platform };
+    }
     const receipt: Receipt = {
       messageId: marks.ids[0] ?? marks.about ?? "",
       messageIds: marks.ids,

@@ -54,8 +54,10 @@ interface Box {
   fresh: Lease[];
   freshCount: number;
   working: number;
-  draining: boolean;
+  draining?: Promise<void>;
   timer?: NodeJS.Timeout;
+  /** Milliseconds until it is worth looking again. */
+  retryMs: number;
 }
 
 export type Listener = (event: MessageEvent, chat: ChatContext) => void;
@@ -175,18 +177,22 @@ export class Inbox {
     const box = this.#box(account);
     box.definition = definition;
     if (box.late) return;
-    box.late = [];
+    const late: WaitingEvent[] = [];
+    box.late = late;
+    const there = new Set<string>();
     try {
+      // What is just going out is on the wires then.
+      await box.draining;
       // Writes that were given before are in the store when this one is.
       await ledger.commit([{ delete: { space: "barrier", key: "inbox" } }]);
       const store = await ledger.store();
-      const before = ledger.clock.now() + 1;
-      const rows = await openRows(store, account, before);
+      const rows = await openRows(store, account);
       // Given back in this run of the process: that was no crash.
       const known = new Map([...box.waiting].map((event) => [event.id, event.marks]));
       box.waiting.clear();
       const crashed: Write[] = [];
       for (const { key, at, state, conversation, marks } of rows) {
+        there.add(key);
         if (box.leases.has(key) || this.#settled.has(key)) continue;
         const waits = { id: key, conversation, at, marks: known.get(key) ?? marks };
         if (state === "emitted" && !known.has(key)) {
@@ -201,8 +207,7 @@ export class Inbox {
       }
       for (let at = 0; at < crashed.length; at += PAGE) await ledger.commit(crashed.slice(at, at + PAGE));
     } finally {
-      const known = new Set(box.leases.keys());
-      for (const waits of box.late) if (!known.has(waits.id)) box.waiting.push(waits);
+      for (const waits of late) if (!there.has(waits.id)) box.waiting.push(waits);
       box.late = undefined;
     }
     this.#drainSoon(box);
@@ -273,35 +278,32 @@ export class Inbox {
       }, inMs);
       return;
     }
-    if (!box.draining) void this.#drain(box);
+    box.draining ??= this.#drain(box).then(() => {
+      box.draining = undefined;
+      this.#drainSoon(box, box.retryMs);
+    });
   }
 
   /** Reads events that wait and emits them, as long as there is room. Never rejects. */
   async #drain(box: Box): Promise<void> {
-    box.draining = true;
-    let again = 0;
-    try {
-      for (;;) {
-        const room = this.#mayEmit(box) ? this.#room(box) : 0;
-        if (room <= 0) {
-          again = ON_THE_WIRES_MS;
-          break;
-        }
-        const batch = box.waiting.take(Math.min(room, BATCH), (event) => this.#mayGo(event));
-        if (batch.length === 0) break;
-        try {
-          await this.#emitWaiting(box, batch);
-        } catch (error) {
-          for (const event of batch.reverse()) box.waiting.unshift(event);
-          this.#o.log.debug(asError(error).message);
-          again = STORE_RETRY_MS;
-          break;
-        }
+    box.retryMs = ON_THE_WIRES_MS;
+    for (;;) {
+      const room = this.#mayEmit(box) ? this.#room(box) : 0;
+      const batch = box.waiting.take(Math.min(room, BATCH), (event) => this.#mayGo(event));
+      if (batch.length === 0) {
+        // Nobody waits, there is no room, or a suspect must be alone for a while.
+        if (room > 0 && !this.#suspect) box.retryMs = 0;
+        return;
       }
-    } finally {
-      box.draining = false;
+      try {
+        await this.#emitWaiting(box, batch);
+      } catch (error) {
+        for (const event of batch.reverse()) box.waiting.unshift(event);
+        this.#o.log.debug(asError(error).message);
+        box.retryMs = STORE_RETRY_MS;
+        return;
+      }
     }
-    this.#drainSoon(box, again || (this.#suspect ? SUSPECT_ALONE_MS : ON_THE_WIRES_MS));
   }
 
   /** A suspect waits while another one is out. */
@@ -533,7 +535,7 @@ export class Inbox {
         fresh: [],
         freshCount: 0,
         working: 0,
-        draining: false,
+        retryMs: ON_THE_WIRES_MS,
       };
       this.#boxes.set(account, box);
     }
@@ -560,14 +562,13 @@ interface OpenRow {
 }
 
 /** All events of an account that need work, the oldest first, without their bodies. */
-async function openRows(store: Store, account: string, before: number): Promise<OpenRow[]> {
+async function openRows(store: Store, account: string): Promise<OpenRow[]> {
   const rows: OpenRow[] = [];
   for (let offset = 0; ; offset += PAGE) {
     const page = await store.find({
       space: EVENT,
       state: ["accepted", "emitted"],
       account,
-      before,
       bare: true,
       limit: PAGE,
       offset,

@@ -181,7 +181,7 @@ export class Outbox {
     await ledger.commit([{ delete: { space: "barrier", key: "outbox" } }]);
     const store = await ledger.store();
     way.held = await store.count({ space: RESPONSE, state: "unknown", account: account.id });
-    for (const { key, at, state, marks } of await openRows(store, account.id, ledger.clock.now() + 1)) {
+    for (const { key, at, state, marks } of await openRows(store, account.id)) {
       if (this.#running.has(key) || account.signal.aborted) continue;
       if (state === "sending" && !account.mayRetryUnknown && marks.resend !== true) {
         await this.#hold(account, key, marks);
@@ -282,14 +282,13 @@ interface OpenRow {
   marks: ResponseMarks;
 }
 
-async function openRows(store: Store, account: string, before: number): Promise<OpenRow[]> {
+async function openRows(store: Store, account: string): Promise<OpenRow[]> {
   const rows: OpenRow[] = [];
   for (let offset = 0; ; offset += PAGE) {
     const page = await store.find({
       space: RESPONSE,
       state: ["intended", "sending"],
       account,
-      before,
       bare: true,
       limit: PAGE,
       offset,

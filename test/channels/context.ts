@@ -63,6 +63,8 @@ export function testContext(
       for (const [key, value] of Object.entries(remember ?? {})) await context.memory.set(key, value);
     },
     slowDown: (forMs, chat) => void context.slowed.push({ forMs, ...(chat === undefined ? {} : { chat }) }),
+    lost: () => undefined,
+    alive: () => undefined,
     status: (status) => void context.statuses.push(status),
     memory: {
       async get<T>(key: string) {

@@ -105,7 +105,8 @@ describe("deploys: the outbox", () => {
         insert: {
           space: "response",
           key: "k",
-          value: { intent, done: 1, messageIds: ["first"] },
+          value: { to: intent.to, done: 1, of: 2, ids: ["first"] },
+          body: intent.response,
           state: "sending",
           account: "acc",
           conversation: "c1",
@@ -187,6 +188,7 @@ describe("deploys: the store", () => {
     const gateway = new Gateway({ log: { debug: note, info: note, warn: note, error: note }, flows });
     Object.assign(channel, { gateway });
     const release = gateway.configure("gw", sqlite());
+    flows.emit("flows:started");
     const account = channel.open();
     await account.ready(Date.now() + 1000);
     channel.onSend = () => pause(150);
@@ -209,6 +211,7 @@ describe("deploys: the store", () => {
     const note = (text: string) => void channel.logged.push(text);
     const gateway = new Gateway({ log: { debug: note, info: note, warn: note, error: note }, flows });
     Object.assign(channel, { gateway });
+    flows.emit("flows:started");
     const account = channel.open();
     await account.ready(Date.now() + 1000);
     channel.onSend = () => pause(150);
@@ -225,18 +228,123 @@ describe("deploys: the store", () => {
     await until(() => gateway.config.store === "memory");
     assert.equal((await gateway.store()).kind, "memory");
   });
+});
 
-  it("the clock goes on while an account waits for its first node", async () => {
-    const flows = new EventEmitter();
-    const note = (text: string) => void channel.logged.push(text);
-    const gateway = new Gateway({ log: { debug: note, info: note, warn: note, error: note }, flows });
-    Object.assign(channel, { gateway });
+describe("deploys: accounts", () => {
+  let flows: EventEmitter;
+  let channel: Scripted;
+  let config = {};
+  beforeEach(() => {
+    flows = new EventEmitter();
+    channel = new Scripted({ flows });
+    config = {};
+  });
+  afterEach(() => channel.close());
+  const started = () => flows.emit("flows:started", { config });
+  const stopping = (deploy: boolean) => {
+    if (deploy) config = {};
+    flows.emit("flows:stopping", { config });
+  };
+
+  it("nothing connects and no event goes out before the flows run", async () => {
+    const heard: string[] = [];
+    channel.gateway.inbox.listen("acc", ({ text }) => heard.push(text));
+    const account = channel.open();
+    await pause(20);
+    assert.equal(channel.connects, 0);
+    started();
+    await account.ready(Date.now() + 1000);
+    await account.accept(messageEvent({ text: "now" }));
+    await until(() => heard.length === 1);
+  });
+
+  it("a deploy that did not change an account keeps its connection, and what waits goes on", async () => {
     const first = channel.open();
-    const config = { id: "idle", name: "idle", credentials: { token: "x" }, options: {} };
-    const idle = gateway.openAccount(channel.definition, config, first.log);
-    await gateway.closeAccount(first, true);
-    assert.equal(flows.listenerCount("flows:started"), 1);
-    await gateway.closeAccount(idle, true);
-    assert.equal(flows.listenerCount("flows:started"), 0);
+    started();
+    await first.ready(Date.now() + 1000);
+    let answer = () => {};
+    channel.onSend = () =>
+      new Promise((resolve) => {
+        answer = resolve;
+      });
+    const sending = channel.send("in flight", "c1");
+    const waiting = channel.send("behind it", "c1");
+    await pause(20);
+    stopping(true);
+    const closed = channel.gateway.closeAccount(first);
+    answer();
+    await closed;
+    assert.equal((await sending).messageId, "1");
+    await pause(30);
+    assert.equal(channel.sent.length, 1, "nothing new begins in the middle of a deploy");
+    channel.onSend = () => undefined;
+    const second = channel.open();
+    started();
+    assert.equal(second, first);
+    assert.equal((await waiting).messageId, "2");
+    assert.equal(channel.connects, 1);
+  });
+
+  it("a deploy that changed the account makes a new connection, one at a time", async () => {
+    const first = channel.open();
+    started();
+    await first.ready(Date.now() + 1000);
+    stopping(true);
+    await channel.gateway.closeAccount(first);
+    const second = channel.open({ credentials: { token: "another-token" } });
+    started();
+    await second.ready(Date.now() + 1000);
+    await until(() => first.status.state === "closed");
+    assert.notEqual(second, first);
+    assert.equal(channel.connects, 2);
+    await channel.send("hi");
+  });
+
+  it("an account that nobody took over in the deploy closes when it is over", async () => {
+    const account = channel.open();
+    started();
+    await account.ready(Date.now() + 1000);
+    stopping(true);
+    await channel.gateway.closeAccount(account);
+    assert.equal(account.status.state, "connected");
+    started();
+    await until(() => account.status.state === "closed");
+  });
+
+  it("the end of Node-RED is no deploy: the account closes at once", async () => {
+    const account = channel.open();
+    started();
+    await account.ready(Date.now() + 1000);
+    stopping(false);
+    await channel.gateway.closeAccount(account);
+    assert.equal(account.status.state, "closed");
+  });
+
+  it("two accounts of one bot: the second says so, and takes over when the first is gone", async () => {
+    Object.assign(channel.definition, {
+      identity: ({ credentials }: { credentials: { token?: string } }) => credentials.token,
+    });
+    const news: string[] = [];
+    channel.gateway.onNews(({ event }) => news.push(event));
+    const first = channel.open();
+    const second = channel.open({ id: "acc2", name: "copy" });
+    started();
+    await until(() => second.status.state === "misconfigured");
+    assert.match(JSON.stringify(second.status), /"test\\" uses this bot already/);
+    assert.ok(news.includes("same-bot"));
+    assert.equal(channel.connects, 1);
+    await channel.gateway.closeAccount(first, true);
+    await until(() => second.status.state === "connected");
+  });
+
+  it("a connection that is lost or falls silent is made anew, without end", async () => {
+    const account = channel.open();
+    started();
+    await account.ready(Date.now() + 1000);
+    channel.ctx?.lost(new ChannelError("unreachable", "cut", { retryAfterMs: 10 }));
+    await until(() => channel.connects === 2 && account.status.state === "connected");
+    channel.ctx?.alive(10);
+    await until(() => channel.connects === 3 && account.status.state === "connected");
+    await channel.send("hi");
   });
 });

@@ -18,6 +18,8 @@ describe("inbox", () => {
     const event = messageEvent();
     await Promise.all([account.accept(event), account.accept(event)]);
     await account.accept(event);
+    await until(() => seen.length === 1);
+    await new Promise((resolve) => setTimeout(resolve, 20));
     assert.equal(seen.length, 1);
     assert.equal(channel.gateway.inbox.duplicates, 2);
   });
@@ -26,6 +28,7 @@ describe("inbox", () => {
     const account = channel.open();
     await account.ready(Date.now() + 1000);
     await account.accept(messageEvent());
+    await until(() => seen.length === 1);
     const chat = seen[0]?.chat as ChatContext;
     assert.deepEqual(structuredClone(chat), chat);
     assert.equal(chat.account, "acc");
@@ -44,7 +47,7 @@ describe("inbox", () => {
     };
     await account.accept(messageEvent(), { offset: 42 });
     assert.equal((await store.get("account:acc", "offset"))?.value, 42);
-    assert.ok((commits[0] ?? 0) >= 2);
+    assert.ok(commits.some((writes) => writes >= 2));
   });
 
   it("does not acknowledge and does not emit when the store cannot write", async () => {
@@ -57,7 +60,7 @@ describe("inbox", () => {
     assert.equal(seen.length, 0);
     store.commit = commit;
     await account.accept(messageEvent({ id: "scripted:acc:1" }));
-    assert.equal(seen.length, 1);
+    await until(() => seen.length === 1);
   });
 
   it("leaves out an event that is not well formed, and takes the ones around it", async () => {
@@ -66,6 +69,7 @@ describe("inbox", () => {
     const bad = { ...messageEvent(), text: 7 } as unknown as MessageEvent;
     for (const update of [messageEvent({ text: "a" }), bad, messageEvent({ text: "b" })])
       await account.accept(update);
+    await until(() => seen.length === 2);
     assert.deepEqual(
       seen.map(({ event }) => event.text),
       ["a", "b"],
@@ -102,9 +106,10 @@ describe("inbox", () => {
     await account.accept(event);
     const { inbox } = channel.gateway;
     const store = await channel.gateway.store();
-    inbox.expireLeases(Date.now() + 60_000);
+    await until(() => seen.length === 1);
+    inbox.expireLeases(performance.now() + 60_000);
     assert.notEqual((await store.get("event", event.id))?.state, "settled");
-    inbox.expireLeases(Date.now() + 6 * 60_000);
+    inbox.expireLeases(performance.now() + 6 * 60_000);
     await until(() => true);
     await new Promise((resolve) => setTimeout(resolve, 20));
     assert.equal((await store.get("event", event.id))?.state, "settled");
@@ -145,21 +150,22 @@ describe("inbox: events that a flow did not finish", () => {
     return { account, heard };
   }
 
-  it("go out again after a deploy when they were given back, at most three times", async () => {
+  it("go out again after each deploy that stopped them, which is no fault of theirs", async () => {
     const channel = new Scripted();
     const { account, heard } = await opened(channel);
     const event = messageEvent();
     await account.accept(event);
-    for (let deploys = 0; deploys < 6; deploys += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
+    await until(() => heard.length === 1);
+    for (let deploys = 1; deploys <= 5; deploys += 1) {
       channel.gateway.inbox.giveBack(event.id);
+      await until(() => heard.length === deploys + 1);
       await channel.gateway.connected(account);
     }
     assert.deepEqual(
       heard.map(({ redelivered }) => redelivered),
-      [undefined, 1, 2, 3],
+      [undefined, 1, 2, 3, 4, 5],
     );
-    assert.equal((await (await channel.gateway.store()).get("event", event.id))?.state, "settled");
+    assert.equal((await (await channel.gateway.store()).get("event", event.id))?.state, "emitted");
     await channel.close();
   });
 
@@ -167,6 +173,7 @@ describe("inbox: events that a flow did not finish", () => {
     const channel = new Scripted();
     const { account, heard } = await opened(channel);
     await account.accept(messageEvent());
+    await until(() => heard.length === 1);
     await channel.gateway.closeAccount(account);
     channel.open();
     await until(() => heard.length === 2);
