@@ -67,7 +67,7 @@ export function createHttp(options: HttpOptions = {}, lookup?: LookupFunction): 
   async function request(asked: HttpRequest): Promise<HttpAnswer> {
     if (closed) throw clientClosed(false);
     const { body, method = body === undefined ? "GET" : "POST", signal } = asked;
-    const url = typeof asked.url === "string" ? toUrl(asked.url) : asked.url;
+    const url = toUrl(asked.url);
     const headers: Record<string, string> = { accept: "*/*", "user-agent": "Redclaw", ...asked.headers };
     takeLogin(url, headers);
     const { origin } = url;

@@ -51,8 +51,8 @@ export function takeLogin(url: URL, headers: Record<string, string>): void {
 }
 
 /** An address, also one relative to `base`. The text itself is not repeated in the error: it may hold a token. */
-export function toUrl(text: string, base?: URL): URL {
-  const url = URL.canParse(text, base) ? new URL(text, base) : undefined;
+export function toUrl(address: string | URL, base?: URL): URL {
+  const url = URL.parse(String(address), base);
   if (url?.protocol === "http:" || url?.protocol === "https:") return url;
   throw new ChannelError("refused", "This is not a web address. It must begin with https:// or http://.", {
     code: "bad-address",

@@ -1,11 +1,14 @@
 /** `request`: whole answers, with the same guards, limits and errors as `fetch`. */
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
+import { readFileSync } from "node:fs";
+import { createServer as createTlsServer } from "node:https";
+import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { ChannelError } from "../../lib/errors";
 import { createHttp, type Http, type HttpOptions } from "../../lib/http/client";
-import { bodyOf, serve, serveTcp, stopServers } from "./servers";
+import { bodyOf, serve, serveTcp, start, stopServers } from "./servers";
 
 describe("http request", () => {
   let http: Http;
@@ -146,6 +149,30 @@ describe("http request", () => {
     const server = await serve();
     const error = await faultOf(http.request({ url: server.url, headers: { authorization: "SECRET\nx" } }));
     assert.deepEqual([error.fault, error.code, server.requests], ["refused", "bad-request", 0]);
+  });
+
+  it("a certificate that nobody vouches for: nothing is sent", async () => {
+    const pem = (name: string) => readFileSync(join(__dirname, "fixtures", name));
+    let requests = 0;
+    const tls = createTlsServer({ key: pem("self-signed-key.pem"), cert: pem("self-signed.pem") }, () => {
+      requests += 1;
+    });
+    const { port } = await start(tls, (_, server) => server.on("tlsClientError", () => {}));
+    const error = await faultOf(http.request({ url: `https://127.0.0.1:${port}/SECRET`, body: "x" }));
+    assert.deepEqual([error.fault, error.code, requests], ["unreachable", "tls", 0]);
+  });
+
+  it("a name that does not exist, and a server that is not there: nothing is sent", async () => {
+    const gone = await serve();
+    await stopServers();
+    const refused = await faultOf(http.request({ url: gone.url, body: "x" }));
+    assert.deepEqual([refused.fault, refused.code], ["unreachable", "connection-refused"]);
+    await http.close();
+    http = createHttp({ allowPrivate: true }, (name, _, callback) =>
+      callback(Object.assign(new Error(name), { code: "ENOTFOUND" }), "", 0),
+    );
+    const unknown = await faultOf(http.request({ url: "http://bot.example", body: "x" }));
+    assert.deepEqual([unknown.fault, unknown.code], ["unreachable", "dns"]);
   });
 
   it("out of time: never left, no answer, or half of one", async () => {
