@@ -1,6 +1,7 @@
 /** The gateway: what all accounts and nodes of one Node-RED share - store, inbox, outbox, HTTP, accounts. */
 import { Account, type AccountConfig } from "./channel/account";
 import type { ChannelDefinition, ChatTarget, Log, OpenedFile } from "./channel/define";
+import type { Intake } from "./channel/intake";
 import { Inbox } from "./delivery/inbox";
 import { type Intent, Outbox } from "./delivery/outbox";
 import { asError, RedclawError } from "./errors";
@@ -28,12 +29,22 @@ export interface GatewayConfig {
   maxReplyAge: number;
   /** Address under which this Node-RED is reached from the internet. */
   publicUrl?: string;
+  /** What is kept of a message that is done: nothing readable, or all of it for `historyDays`. */
+  retention?: "crash-safe" | "history";
+  historyDays?: number;
+  /** Webhooks are also taken on this port, on a server of our own. */
+  webhookPort?: number;
+  webhookHost?: string;
+  /** Proxies whose `X-Forwarded-For` is believed: `127.0.0.1`, `10.0.0.0/8`. */
+  trustedProxies?: string[];
 }
 
 export class Gateway {
   readonly accounts = new Map<string, Account>();
   /** Channel definitions by name: ours, and those of other packages. */
   readonly channels = new Map<string, ChannelDefinition>();
+  /** Where webhooks and pages come in; absent where nothing serves HTTP. */
+  intake?: Intake;
   readonly inbox: Inbox;
   readonly outbox: Outbox;
   /** HTTP to addresses that come from messages: never reaches into the local network. */
@@ -128,6 +139,7 @@ export class Gateway {
     const same =
       this.#config.store === config.store && (config.store === "memory" || this.#config.path === config.path);
     this.#config = config;
+    this.intake?.changed();
     if (same) return;
     const before = this.#store;
     this.#store = undefined;
@@ -193,6 +205,7 @@ export class Gateway {
     this.channels.set(definition.name, definition);
     const account = new Account(this, definition, settings, log);
     this.accounts.set(account.id, account);
+    this.intake?.changed();
     if (!this.#clock) {
       this.#clock = setInterval(() => this.#tick(), CLOCK_MS).unref();
       this.#flows?.on("flows:started", this.#onFlowsStarted);
@@ -205,6 +218,7 @@ export class Gateway {
     this.inbox.giveBackRecent(account.id);
     await account.stop();
     if (removed && this.accounts.get(account.id) === account) this.accounts.delete(account.id);
+    this.intake?.changed();
     if ([...this.accounts.values()].every(({ signal }) => signal.aborted)) this.#rest();
   }
 
@@ -217,6 +231,7 @@ export class Gateway {
 
   /** An account has (again) a connection: take up what an earlier run left. */
   async connected(account: Account): Promise<void> {
+    this.intake?.changed();
     try {
       await this.inbox.resume(account.definition, account.id, this.#config.maxReplyAge);
       await this.outbox.resume(account);
@@ -284,6 +299,7 @@ export class Gateway {
   /** Lets go of connections and the store; only for a gateway whose accounts are closed. */
   async close(): Promise<void> {
     this.#rest();
+    this.intake?.close();
     this.#keepConfig?.();
     await Promise.all([this.http.close(), this.ownHttp.close()]);
     const store = this.#store;

@@ -46,6 +46,7 @@ export class Account {
   readonly #http: Http;
   readonly #watchers = new Set<(status: ConnectionStatus) => void>();
   #status: ConnectionStatus = { state: "closed" };
+  #hindrance?: string;
   #slowUntil = 0;
   #client?: Client;
   #started = false;
@@ -99,7 +100,16 @@ export class Account {
   }
 
   get status(): ConnectionStatus {
-    return this.#status;
+    return this.#hindrance && this.#status.state === "connected"
+      ? { state: "misconfigured", reason: this.#hindrance }
+      : this.#status;
+  }
+
+  /** What keeps the platform from calling us, shown in place of "connected"; undefined: nothing (any more). */
+  hinder(reason: string | undefined): void {
+    if (reason === this.#hindrance) return;
+    this.#hindrance = reason;
+    this.#tellWatchers();
   }
 
   get client(): Client | undefined {
@@ -114,7 +124,7 @@ export class Account {
   /** Calls back now and on every change; answers the way to stop. */
   watch(watcher: (status: ConnectionStatus) => void): () => void {
     this.#watchers.add(watcher);
-    watcher(this.#status);
+    watcher(this.status);
     return () => this.#watchers.delete(watcher);
   }
 
@@ -315,7 +325,7 @@ export class Account {
   }
 
   #tellWatchers(): void {
-    for (const watcher of [...this.#watchers]) watcher(this.#status);
+    for (const watcher of [...this.#watchers]) watcher(this.status);
   }
 
   /** Ends everything in under 2 s; what still waits is kept by the ledger. */

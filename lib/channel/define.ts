@@ -231,7 +231,11 @@ export interface Client {
    * For `idempotency: "lookup"`: the message that an earlier, cut off try with this key left on the platform; undefined
    * when there is none, so that it may be sent again. Throws ChannelError when that cannot be known now.
    */
-  lookup?(part: MessagePart, to: Destination, options: SendOptions): Promise<{ messageId: string } | undefined>;
+  lookup?(
+    part: MessagePart,
+    to: Destination,
+    options: SendOptions,
+  ): Promise<{ messageId: string } | undefined>;
   edit?(messageId: string, part: TextPart, to: Destination, options: SendOptions): Promise<void>;
   remove?(messageId: string, to: Destination, options: SendOptions): Promise<void>;
   /** An empty emoji takes the bot's reaction away. */

@@ -1,6 +1,7 @@
 /** One gateway per running Node-RED, shared by all node files. */
 
 import { installIntake } from "../../lib/channel/intake";
+import { installWebhookForm } from "../../lib/channel/intake/form";
 import { Gateway } from "../../lib/gateway";
 import { installAdmin } from "../../lib/ops/admin";
 import type { NodeRed } from "../red";
@@ -18,18 +19,22 @@ export function gatewayOf(red: NodeRed): Gateway {
   if (!gateway) {
     const { log, settings } = red;
     const root = typeof settings.httpNodeRoot === "string" ? settings.httpNodeRoot.replace(/\/+$/, "") : "";
-    gateway = new Gateway(
-      {
-        debug: (text) => log.debug(`[redclaw] ${text}`),
-        info: (text) => log.info(`[redclaw] ${text}`),
-        warn: (text) => log.warn(`[redclaw] ${text}`),
-        error: (text) => log.error(`[redclaw] ${text}`),
-      },
-      root,
-      red.events,
-    );
+    const ownLog = {
+      debug: (text: string) => log.debug(`[redclaw] ${text}`),
+      info: (text: string) => log.info(`[redclaw] ${text}`),
+      warn: (text: string) => log.warn(`[redclaw] ${text}`),
+      error: (text: string) => log.error(`[redclaw] ${text}`),
+    };
+    gateway = new Gateway(ownLog, root, red.events);
     gateways.set(anchor, gateway);
-    installIntake(gateway, { httpNode: red.httpNode, nodeRoot: root });
+    installIntake(gateway, {
+      httpNode: red.httpNode,
+      server: red.server,
+      nodeRoot: settings.httpNodeRoot === false ? false : root,
+      events: red.events,
+      log: ownLog,
+    });
+    installWebhookForm(gateway, red);
     installAdmin(gateway, red);
   }
   return gateway;
