@@ -1,11 +1,16 @@
 /** What comes in by webhook from somebody who hangs up, is slow, knocks often, or writes an odd address. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createServer, request as httpRequest, type IncomingHttpHeaders, type Server } from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import { createServer as createTlsServer } from "node:https";
+import { type AddressInfo, connect, createServer as createNetServer } from "node:net";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { ChannelDefinition } from "../../lib/channel/define";
 import { installIntake } from "../../lib/channel/intake";
 import { Failures } from "../../lib/channel/intake/failures";
+import { OwnPort } from "../../lib/channel/intake/own-port";
 import { probe } from "../../lib/channel/intake/probe";
 import { readProxies, sourceOf } from "../../lib/channel/intake/source";
 import { RedclawError } from "../../lib/errors";
@@ -24,6 +29,11 @@ interface Knock {
 const PATH = "/redclaw/scripted/acc";
 const SIGNED = { "x-scripted-signature": "right" };
 const ACK_WITHIN = 1000;
+
+/** Tests change what the definition says. */
+function webhookOf({ definition }: Scripted): unknown {
+  return (definition as ChannelDefinition).webhook;
+}
 
 describe("webhook intake", () => {
   let channel: Scripted;
@@ -58,19 +68,15 @@ describe("webhook intake", () => {
   });
 
   async function install(config: object): Promise<void> {
-    const handlers: Handler[] = [];
-    const root = {
-      use: (handler: Handler) => void handlers.push(handler),
-      router: { stack: [] as { handle: Handler }[] },
-    };
+    const stack: { handle: Handler }[] = [{ handle: (_request, _response, next) => next() }];
+    const root = { use: (handle: Handler) => void stack.push({ handle }), router: { stack } };
     server = createServer((request, response) =>
-      handlers[0]?.(request, response, () => {
+      stack[0]?.handle(request, response, () => {
         response.statusCode = 404;
         response.end();
       }),
     );
     const note = (text: string) => void channel.logged.push(text);
-    root.router.stack.push({ handle: () => undefined }, { handle: () => undefined });
     installIntake(channel.gateway, {
       httpNode: { use: () => undefined, parent: root },
       server,
@@ -293,7 +299,7 @@ describe("webhook intake", () => {
   });
 
   it("a check that cannot be made now gives 503, one that breaks gives 401, one that hangs ends in time", async () => {
-    const webhook = channel.definition.webhook as { verify: unknown };
+    const webhook = webhookOf(channel) as { verify: unknown };
     const verify = async (check: () => unknown, status: number) => {
       webhook.verify = ({ body }: { body: Buffer }) => body.length > 0 && check();
       assert.equal(await statusOf(), status);
@@ -324,7 +330,7 @@ describe("webhook intake", () => {
   });
 
   it("takes nothing for an account whose check lets anybody in, and says so", async () => {
-    (channel.definition.webhook as { verify: unknown }).verify = () => true;
+    (webhookOf(channel) as { verify: unknown }).verify = () => true;
     const open = channel.open({ id: "open" });
     await open.ready(Date.now() + 1000);
     assert.equal(await statusOf({ path: "/redclaw/scripted/open" }), 401);
@@ -368,6 +374,122 @@ describe("webhook intake", () => {
     assert.deepEqual(await probe(`http://127.0.0.1:${port}${PATH}`), { kind: "fine" });
     assert.equal(await statusOf({ headers: { "x-redclaw-probe": "guess" } }), 401);
     assert.equal(bodies.length, 1);
+  });
+});
+
+describe("the self-test", () => {
+  const CASES: [string, number, Record<string, string>, string, RegExp | "unreachable"][] = [
+    [
+      "a login",
+      401,
+      { "www-authenticate": 'Basic realm="door"' },
+      "",
+      /asks for a login.*Let \/api\/redclaw\/ pass/,
+    ],
+    [
+      "httpNodeAuth",
+      401,
+      { "www-authenticate": 'Basic realm="Authorization Required"' },
+      "",
+      /asks for a login.*httpNodeAuth/,
+    ],
+    ["a firewall", 403, {}, "", /asks for a login.*403/],
+    ["a wrong prefix", 404, { "content-type": "text/html" }, "<html>", /does not lead.*prefix/],
+    ["another site", 200, { "content-type": "text/html" }, "<html>", /another site/],
+    ["an empty answer", 204, {}, "", /another site/],
+    [
+      "a redirect to https",
+      308,
+      { location: "https://127.0.0.1/x?token=1" },
+      "",
+      /Begin the public address with https/,
+    ],
+    ["a redirect", 302, { location: "http://elsewhere.invalid/" }, "", /elsewhere\.invalid.*final address/],
+    ["a proxy without Node-RED", 502, {}, "", /does not reach Node-RED/],
+    ["a limit", 429, {}, "", /refuses.*429/],
+  ];
+  for (const [name, status, headers, body, sentence] of CASES) {
+    it(`says what stands in the way: ${name}`, async () => {
+      const server = createServer((_request, response) => response.writeHead(status, headers).end(body));
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const { port } = server.address() as AddressInfo;
+      const finding = await probe(`http://127.0.0.1:${port}/api/redclaw/telegram/acc`);
+      server.close();
+      assert.equal(finding.kind, "obstacle");
+      assert.match("sentence" in finding ? finding.sentence : "", sentence as RegExp);
+      assert.doesNotMatch("sentence" in finding ? finding.sentence : "", /token=1/);
+    });
+  }
+
+  it("says what is wrong with a certificate, and with https where there is none", async () => {
+    const plain = createServer((_request, response) => response.end());
+    await new Promise<void>((resolve) => plain.listen(0, "127.0.0.1", resolve));
+    const finding = await probe(`https://127.0.0.1:${(plain.address() as AddressInfo).port}/redclaw/a/b`);
+    plain.close();
+    assert.equal(finding.kind, "obstacle");
+    const file = (name: string) => readFileSync(join(__dirname, "../http/fixtures", name));
+    const tls = { cert: file("self-signed.pem"), key: file("self-signed-key.pem") };
+    const secure = createTlsServer(tls, (_request, response) => response.end());
+    await new Promise<void>((resolve) => secure.listen(0, "127.0.0.1", resolve));
+    const { port } = secure.address() as AddressInfo;
+    const made = await probe(`https://127.0.0.1:${port}/redclaw/a/b`);
+    const ours = await probe(`https://127.0.0.1:${port}/redclaw/a/b`, true);
+    secure.close();
+    assert.match("sentence" in made ? made.sentence : "", /A platform could not connect.*certificate/);
+    assert.match(
+      "sentence" in ours ? ours.sentence : "",
+      /another site/,
+      "our own certificate may be of any name",
+    );
+  });
+
+  it("takes an address that cannot be reached from inside for no fault", async () => {
+    const silent = createNetServer();
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    const { port } = silent.address() as AddressInfo;
+    const hanging = await probe(`http://127.0.0.1:${port}/redclaw/a/b`);
+    silent.close();
+    const refused = await probe(`http://127.0.0.1:${port}/redclaw/a/b`);
+    const unknown = await probe("https://gateway.invalid/redclaw/a/b");
+    for (const { kind } of [hanging, refused, unknown]) assert.equal(kind, "unreachable");
+  });
+});
+
+describe("a port of its own", () => {
+  it("that is in use gives a sentence, is tried again, and opens when it is free", async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+    const { port } = other.address() as AddressInfo;
+    const reports: (string | undefined)[] = [];
+    const own = new OwnPort(
+      (_request, response) => response.end("ours"),
+      (sentence) => reports.push(sentence),
+      50,
+    );
+    own.want({ port, host: "127.0.0.1" });
+    await until(() => reports.length >= 2);
+    assert.match(reports[0] ?? "", new RegExp(`Port ${port} for webhooks is in use`));
+    other.close();
+    await until(() => reports.at(-1) === undefined);
+    assert.equal(await (await fetch(`http://127.0.0.1:${port}`)).text(), "ours");
+    own.want({ port, host: "127.0.0.1" });
+    own.want(undefined);
+    own.want({ port, host: "127.0.0.1" });
+    assert.equal(await (await fetch(`http://127.0.0.1:${port}`)).text(), "ours");
+    own.close();
+    await assert.rejects(fetch(`http://127.0.0.1:${port}`));
+  });
+
+  it("on an address that this machine does not have gives a sentence", async () => {
+    const reports: (string | undefined)[] = [];
+    const own = new OwnPort(
+      () => undefined,
+      (sentence) => reports.push(sentence),
+    );
+    own.want({ port: 65_000, host: "203.0.113.1" });
+    await until(() => reports.length > 0);
+    assert.match(reports[0] ?? "", /no address 203\.0\.113\.1/);
+    own.close();
   });
 });
 

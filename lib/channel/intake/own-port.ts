@@ -21,6 +21,7 @@ const TIMES = {
 export class OwnPort {
   readonly #listener: RequestListener;
   readonly #report: (sentence: string | undefined) => void;
+  readonly #retryMs: number;
   /** `host port` */
   #wanted?: string;
   #server?: Server;
@@ -28,10 +29,18 @@ export class OwnPort {
   #place?: string;
   #timer?: NodeJS.Timeout;
 
-  /** @param report gets a sentence when the port cannot be opened, undefined when it is open */
-  constructor(listener: RequestListener, report: (sentence: string | undefined) => void) {
+  /**
+   * @param report gets a sentence when the port cannot be opened, undefined when it is open
+   * @param retryMs when to try again (tests)
+   */
+  constructor(
+    listener: RequestListener,
+    report: (sentence: string | undefined) => void,
+    retryMs: number = RETRY_MS,
+  ) {
     this.#listener = listener;
     this.#report = report;
+    this.#retryMs = retryMs;
   }
 
   /** Opens the port, or lets it go when there is no `place`; the same place again changes nothing. */
@@ -66,7 +75,7 @@ export class OwnPort {
       if (this.#server !== server) return;
       this.#server = undefined;
       this.#report(sentenceOf(error, place));
-      this.#timer = setTimeout(() => this.#open(place), RETRY_MS).unref();
+      this.#timer = setTimeout(() => this.#open(place), this.#retryMs).unref();
     });
     // It must not keep a Node-RED alive that is done.
     server.listen(place.port, place.host).unref();

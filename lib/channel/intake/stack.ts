@@ -9,20 +9,20 @@ export interface Stack {
   use(path: string, handler: Handler): unknown;
   on?(event: "mount", listener: (parent: Stack) => void): unknown;
   parent?: Stack;
-  _router?: { stack: { handle?: unknown; name?: string }[] };
-  router?: { stack: { handle?: unknown; name?: string }[] };
+  _router?: { stack: { handle?: unknown }[] };
+  router?: { stack: { handle?: unknown }[] };
 }
 
 /**
- * Express runs its stack in order; ours goes right behind Express's own two layers (`query`, `expressInit`). False when
- * it could only be put at the end.
+ * Express runs its stack in order: ours comes before every parser and every login. False when the application does not
+ * let itself be looked into, so that it stays at the end.
  */
 export function putFirst(root: Stack, handler: Handler): boolean {
   root.use(handler);
   const stack = (root._router ?? root.router)?.stack;
-  const ours = stack?.pop();
-  if (!stack || !ours) return false;
-  const at = stack.findIndex(({ name }) => name !== "query" && name !== "expressInit");
-  stack.splice(at === -1 ? stack.length : at, 0, ours);
+  // Not simply the last one: some frameworks sort what is added.
+  const at = stack?.findIndex(({ handle }) => handle === handler) ?? -1;
+  if (!stack || at === -1) return false;
+  stack.unshift(...stack.splice(at, 1));
   return true;
 }
