@@ -1,6 +1,7 @@
 /** The gateway: what all accounts and nodes of one Node-RED share - store, ledger, inbox, outbox, HTTP, accounts. */
 import { Account, type AccountConfig } from "./channel/account";
 import type { ChannelDefinition, ChatTarget, Log, OpenedFile } from "./channel/define";
+import type { Intake } from "./channel/intake";
 import { type Clock, systemClock } from "./clock";
 import type { CrashWatch } from "./delivery/crash-watch";
 import { Inbox } from "./delivery/inbox";
@@ -47,6 +48,11 @@ export interface GatewayConfig {
   historyDays?: number;
   /** Address under which this Node-RED is reached from the internet. */
   publicUrl?: string;
+  /** Webhooks are also taken on this port, on a server of our own. */
+  webhookPort?: number;
+  webhookHost?: string;
+  /** Proxies whose `X-Forwarded-For` is believed: `127.0.0.1`, `10.0.0.0/8`. */
+  trustedProxies?: string[];
 }
 
 export interface GatewayOptions {
@@ -72,6 +78,8 @@ export class Gateway {
   readonly channels = new Map<string, ChannelDefinition>();
   readonly clock: Clock;
   readonly ledger: Ledger;
+  /** Where webhooks and pages come in; absent where nothing serves HTTP. */
+  intake?: Intake;
   readonly inbox: Inbox;
   readonly outbox: Outbox;
   /** HTTP to addresses that come from messages: never reaches into the local network. */
@@ -171,7 +179,10 @@ export class Gateway {
     this.#isRunning = true;
     this.#setRunning();
     this.inbox.go();
-    for (const account of this.accounts.values()) this.outbox.pump(account.id);
+    for (const account of this.accounts.values()) {
+      account.checkAddress();
+      this.outbox.pump(account.id);
+    }
   };
 
   get config(): Readonly<GatewayConfig> {
@@ -234,6 +245,7 @@ export class Gateway {
     const same =
       this.#config.store === config.store && (config.store === "memory" || this.#config.path === config.path);
     this.#config = config;
+    this.intake?.changed();
     if (same) return;
     const before = this.#store;
     this.#forgetStore();
@@ -311,6 +323,7 @@ export class Gateway {
     if (before?.parked) void this.#end(before, false);
     this.accounts.set(account.id, account);
     this.outbox.open(account);
+    this.intake?.changed();
     this.#tickTimer ??= setInterval(() => this.#tick(), CLOCK_MS).unref();
     return account;
   }
@@ -335,6 +348,7 @@ export class Gateway {
       this.inbox.forget(account.id);
       this.outbox.forget(account);
     }
+    this.intake?.changed();
     if ([...this.accounts.values()].every(({ signal }) => signal.aborted)) this.#rest();
   }
 
@@ -417,6 +431,7 @@ export class Gateway {
 
   /** An account has (again) a connection: take up what an earlier run left. Tries until the store can be read. */
   async connected(account: Account): Promise<void> {
+    this.intake?.changed();
     const events = this.inbox.resume(account.definition, account.id);
     while (!account.signal.aborted) {
       try {
@@ -594,6 +609,7 @@ export class Gateway {
   /** Lets go of connections and the store; only for a gateway whose accounts are closed. */
   async close(): Promise<void> {
     this.#rest();
+    this.intake?.close();
     this.#keepConfig?.();
     this.#letConnect?.();
     this.#flows?.off("flows:stopping", this.#onStopping);

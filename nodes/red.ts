@@ -62,6 +62,8 @@ export interface NodeRed {
   };
   httpAdmin?: Router & { parent?: unknown };
   httpNode?: Router & { parent?: unknown };
+  /** Node-RED's web server. */
+  server?: unknown;
   auth: { needsPermission(permission: string): RequestHandler };
   events: FlowEvents;
   settings: {

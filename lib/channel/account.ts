@@ -52,6 +52,7 @@ export class Account {
   readonly #watchers = new Set<(status: ConnectionStatus) => void>();
   #nodeLog: Log;
   #status: ConnectionStatus = { state: "closed" };
+  #hindrance?: string;
   #slowUntil = 0;
   #client?: Client;
   #started = false;
@@ -141,7 +142,16 @@ export class Account {
   }
 
   get status(): ConnectionStatus {
-    return this.#status;
+    return this.#hindrance && this.#status.state === "connected"
+      ? { state: "misconfigured", reason: this.#hindrance }
+      : this.#status;
+  }
+
+  /** What keeps the platform from calling us, shown in place of "connected"; undefined: nothing (any more). */
+  hinder(reason: string | undefined): void {
+    if (reason === this.#hindrance) return;
+    this.#hindrance = reason;
+    this.#tellWatchers();
   }
 
   get client(): Client | undefined {
@@ -151,7 +161,7 @@ export class Account {
   /** Calls back now and on every change; answers the way to stop. */
   watch(watcher: (status: ConnectionStatus) => void): () => void {
     this.#watchers.add(watcher);
-    watcher(this.#status);
+    watcher(this.status);
     return () => this.#watchers.delete(watcher);
   }
 
@@ -267,6 +277,14 @@ export class Account {
       JSON.stringify(this.settings) === JSON.stringify(settings) &&
       (!this.#asked || this.#webhookUrl === this.#gateway.publicAddress(definition.name, this.id))
     );
+  }
+
+  /** The flows run. When the public address is another one than the client was told, it has to tell the platform. */
+  checkAddress(): void {
+    const { webhook, name } = this.definition;
+    if (!this.#asked || !webhook?.active(this.settings)) return;
+    if (this.#webhookUrl === this.#gateway.publicAddress(name, this.id)) return;
+    this.#lose?.(new ChannelError("unreachable", "The public address has changed.", { retryAfterMs: 1 }));
   }
 
   /** Its config node closes in a deploy: the connection stays, requests in flight finish, no new one begins. */
@@ -464,7 +482,7 @@ export class Account {
   }
 
   #tellWatchers(): void {
-    for (const watcher of [...this.#watchers]) watcher(this.#status);
+    for (const watcher of [...this.#watchers]) watcher(this.status);
   }
 
   /** Ends everything in under 2 s; what still waits is kept by the ledger. */

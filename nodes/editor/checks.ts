@@ -69,6 +69,32 @@ export function checkNumber(_node: EditorNode, value: unknown, least = 0): true 
   return Number.isFinite(number) && number >= least ? true : word("error.number");
 }
 
+/** A port number, or nothing. */
+export function checkPort(_node: EditorNode, value: unknown): true | string {
+  const text = textOf(value);
+  if (text === "" || hasVariable(text)) return true;
+  return /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535 ? true : word("error.port");
+}
+
+/** `127.0.0.1, 10.0.0.0/8, fd00::/8`, or nothing. */
+export function checkProxies(_node: EditorNode, value: unknown): true | string {
+  const text = textOf(value);
+  if (hasVariable(text)) return true;
+  const wrong = text.split(/[\s,;]+/).find((entry) => entry !== "" && !isNetwork(entry));
+  return wrong === undefined ? true : word("error.proxies", { entry: wrong });
+}
+
+/** An IP address, alone or with the number of bits that count. */
+function isNetwork(entry: string): boolean {
+  const [address = "", bits, ...more] = entry.split("/");
+  if (more.length > 0) return false;
+  const isV4 =
+    /^(\d{1,3}\.){3}\d{1,3}$/.test(address) && address.split(".").every((part) => Number(part) < 256);
+  const isV6 = address.includes(":") && URL.canParse(`http://[${address}]/`);
+  const most = isV4 ? 32 : 128;
+  return (isV4 || isV6) && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most));
+}
+
 /** Do the options have the values that a field is shown for? */
 export function matches(
   when: Record<string, string | readonly string[]>,

@@ -1,7 +1,15 @@
 /** The global `Redclaw` of the editor: what the forms of all node sets share, also those of other packages. */
 import { showAddress } from "./address";
 import { wireChats } from "./chats";
-import { checkAccount, checkAddress, checkField, checkLimits, checkNumber } from "./checks";
+import {
+  checkAccount,
+  checkAddress,
+  checkField,
+  checkLimits,
+  checkNumber,
+  checkPort,
+  checkProxies,
+} from "./checks";
 import { type Form, openForm } from "./form";
 import type { EditorNode } from "./red";
 import { accountRequest, wireTest } from "./test";
@@ -69,4 +77,6 @@ window.Redclaw = {
   checkAddress,
   checkLimits,
   checkNumber,
+  checkPort,
+  checkProxies,
 };

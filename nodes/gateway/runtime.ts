@@ -1,6 +1,7 @@
 /** One gateway per running Node-RED, shared by all node files. */
 import { join } from "node:path";
 import { installIntake } from "../../lib/channel/intake";
+import { installWebhookForm } from "../../lib/channel/intake/form";
 import { CrashWatch } from "../../lib/delivery/crash-watch";
 import { Gateway } from "../../lib/gateway";
 import { installAdmin } from "../../lib/ops/admin";
@@ -19,21 +20,28 @@ export function gatewayOf(red: NodeRed): Gateway {
   if (!gateway) {
     const { log, settings } = red;
     const root = typeof settings.httpNodeRoot === "string" ? settings.httpNodeRoot.replace(/\/+$/, "") : "";
+    const ownLog = {
+      debug: (text: string) => log.debug(`[redclaw] ${text}`),
+      info: (text: string) => log.info(`[redclaw] ${text}`),
+      warn: (text: string) => log.warn(`[redclaw] ${text}`),
+      error: (text: string) => log.error(`[redclaw] ${text}`),
+    };
+    const { userDir } = settings;
     gateway = new Gateway({
-      log: {
-        debug: (text) => log.debug(`[redclaw] ${text}`),
-        info: (text) => log.info(`[redclaw] ${text}`),
-        warn: (text) => log.warn(`[redclaw] ${text}`),
-        error: (text) => log.error(`[redclaw] ${text}`),
-      },
+      log: ownLog,
       nodeRoot: root,
       flows: red.events,
-      ...(settings.userDir
-        ? { crashWatch: new CrashWatch(join(settings.userDir, "redclaw", "run.json")) }
-        : {}),
+      ...(userDir ? { crashWatch: new CrashWatch(join(userDir, "redclaw", "run.json")) } : {}),
     });
     gateways.set(anchor, gateway);
-    installIntake(gateway, { httpNode: red.httpNode, nodeRoot: root });
+    installIntake(gateway, {
+      httpNode: red.httpNode,
+      server: red.server,
+      nodeRoot: settings.httpNodeRoot === false ? false : root,
+      events: red.events,
+      log: ownLog,
+    });
+    installWebhookForm(gateway, red);
     installAdmin(gateway, red);
   }
   return gateway;
