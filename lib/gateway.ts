@@ -136,6 +136,7 @@ export class Gateway {
       ledger: this.ledger,
       log: this.#log,
       maxAge: () => this.#config.maxReplyAge,
+      took: () => this.#crashWatch?.useful(),
       stopped: (event, account, id, sentence) =>
         this.#tell({ event, severity: "error", sentence, id, ...this.#describe(account) }),
     });

@@ -1,8 +1,10 @@
 /**
- * The crash-loop breaker: three starts in five minutes that died before anything got done, and the channels stay down
- * at the fourth, so that the editor can be used to mend what kills Node-RED.
+ * The crash-loop breaker: three crashes within five minutes, and the channels stay down at the fourth start, so that
+ * the editor can be used to mend what kills Node-RED.
  *
- * What is needed for it stands in a small file: it must be known before a database is opened.
+ * A crash is an exit that was no stop (an error that nobody caught), whatever got done before; and an end without any
+ * word (killed, aborted, out of memory, power cut) when nothing got done: a machine that is switched off while it works
+ * is no crash loop. What is needed for it stands in a small file: it must be known before a database is opened.
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
@@ -16,7 +18,13 @@ interface Notes {
   /** Starts that died, in milliseconds since 1970. */
   died: number[];
   /** The run that is (or was) under way. */
-  run?: { since: number; useful: boolean };
+  run?: { since: number; useful: boolean; crashed?: true };
+}
+
+/** The part of `process` that is used here. */
+interface Exits {
+  on(event: "exit", listener: () => void): unknown;
+  off(event: "exit", listener: () => void): unknown;
 }
 
 export class CrashWatch {
@@ -24,10 +32,17 @@ export class CrashWatch {
   #notes: Notes = { died: [] };
   #timer?: NodeJS.Timeout;
   #begun = false;
+  readonly #exits: Exits;
+  readonly #onExit = (): void => {
+    if (!this.#notes.run) return;
+    this.#notes.run.crashed = true;
+    this.#write();
+  };
 
   /** @param path the file; its folder is made */
-  constructor(path: string) {
+  constructor(path: string, exits: Exits = process) {
     this.#path = path;
+    this.#exits = exits;
   }
 
   /** This run begins; answers how many starts before it died, when those are too many, else 0. */
@@ -35,13 +50,15 @@ export class CrashWatch {
     if (this.#begun) return 0;
     this.#begun = true;
     const { died, run } = this.#read();
-    const recent = run?.useful === true ? [] : [...died, ...(run ? [run.since] : [])];
+    const isCrash = run !== undefined && (run.crashed === true || !run.useful);
+    const recent = run && !isCrash ? [] : [...died, ...(run ? [run.since] : [])];
     // A clock that was set back must not keep them for ever.
     this.#notes = {
       died: recent.filter((at) => Math.abs(now - at) < WITHIN_MS),
       run: { since: now, useful: false },
     };
     this.#write();
+    this.#exits.on("exit", this.#onExit);
     const tooMany = this.#notes.died.length >= STARTS_MAX;
     // The next start is a new try, whatever becomes of this one.
     if (tooMany) this.end();
@@ -53,7 +70,7 @@ export class CrashWatch {
   useful(): void {
     if (!this.#notes.run || this.#notes.run.useful) return;
     clearTimeout(this.#timer);
-    this.#notes = { died: [], run: { ...this.#notes.run, useful: true } };
+    this.#notes.run.useful = true;
     this.#write();
   }
 
@@ -61,6 +78,7 @@ export class CrashWatch {
   end(): void {
     clearTimeout(this.#timer);
     if (!this.#begun) return;
+    this.#exits.off("exit", this.#onExit);
     this.#notes = { died: [] };
     this.#begun = false;
     this.#write();
@@ -71,6 +89,7 @@ export class CrashWatch {
       const { died, run } = JSON.parse(readFileSync(this.#path, "utf8")) as Partial<Notes>;
       const notes: Notes = { died: Array.isArray(died) ? died.filter(Number.isFinite) : [] };
       if (run && Number.isFinite(run.since)) notes.run = { since: run.since, useful: run.useful === true };
+      if (notes.run && run?.crashed === true) notes.run.crashed = true;
       return notes;
     } catch {
       return { died: [] };

@@ -67,6 +67,8 @@ export interface InboxOptions {
   log: Log;
   /** Milliseconds: an older event is not answered any more. */
   maxAge(): number;
+  /** An event was written down: this run gets something done. */
+  took(): void;
   /** An event stays out of the flows; `why` is a sentence. */
   stopped(event: "expired" | "quarantined", account: string, id: string, why: string): void;
 }
@@ -154,6 +156,7 @@ export class Inbox {
         this.duplicates += 1;
         continue;
       }
+      if (this.accepted === 0) this.#o.took();
       this.accepted += 1;
       const waits: WaitingEvent = {
         id: event.id,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { EventEmitter } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,8 +16,9 @@ describe("crash-loop breaker", () => {
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
   /** A start, as another process. */
   const start = (now: number) => {
-    const watch = new CrashWatch(file);
-    return { watch, died: watch.begin(now) };
+    const exits = new EventEmitter();
+    const watch = new CrashWatch(file, exits);
+    return { watch, died: watch.begin(now), exit: () => exits.emit("exit") };
   };
 
   it("trips at the start after three that died within five minutes", () => {
@@ -38,21 +40,40 @@ describe("crash-loop breaker", () => {
     assert.equal(start(6000 + 10 * 60_000).died, 0);
   });
 
+  it("counts an exit that was no stop also when much got done before", () => {
+    for (const now of [0, 1000, 2000]) {
+      const { watch, died, exit } = start(now);
+      assert.equal(died, 0);
+      watch.useful();
+      exit();
+    }
+    assert.equal(start(3000).died, 3);
+  });
+
+  it("an exit after a stop in order is none", () => {
+    for (const now of [0, 1000, 2000, 3000]) {
+      const { watch, died, exit } = start(now);
+      assert.equal(died, 0);
+      watch.end();
+      exit();
+    }
+  });
+
   it("a file that cannot be read or written stops nobody", () => {
     start(0).watch.end();
     writeFileSync(file, "{broken");
     assert.equal(start(1).died, 0);
-    assert.equal(new CrashWatch("/dev/null/run.json").begin(), 0);
+    assert.equal(new CrashWatch("/dev/null/run.json", new EventEmitter()).begin(), 0);
   });
 
   it("keeps the channels down, says why, and a deploy starts them again", async () => {
-    for (const now of [1, 2, 3]) new CrashWatch(file).begin(Date.now() - 10_000 + now);
+    for (const now of [1, 2, 3]) start(Date.now() - 10_000 + now);
     const listeners = new Map<string, (event?: { config?: unknown }) => void>();
     const flows = {
       on: (name: string, listener: () => void) => listeners.set(name, listener),
       off: () => undefined,
     };
-    const channel = new Scripted({ flows, crashWatch: new CrashWatch(file) });
+    const channel = new Scripted({ flows, crashWatch: new CrashWatch(file, new EventEmitter()) });
     const news: string[] = [];
     channel.gateway.onNews(({ event }) => news.push(event));
     const first = {};
