@@ -9,4 +9,4 @@ export interface Clock {
 
 const began = Date.now() - performance.now();
 
-export const systemClock: Clock = { now: () => began + performance.now() };
+export const systemClock: Clock = { now: () => Math.round(began + performance.now()) };

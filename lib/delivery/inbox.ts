@@ -26,9 +26,9 @@ const IN_WORK_MAX = 512;
 const BATCH = 128;
 const PAGE = 500;
 const REDELIVERIES_MAX = 3;
-/** An event that was there at so many crashes goes out alone, so that the next one tells who it is. */
-const SUSPECT_FROM = 2;
-const SUSPECT_ALONE_MS = 5000;
+/** An event that was there at so many crashes goes out alone for a moment, so that the next crash tells who it is. */
+const SUSPECT_FROM = 3;
+const SUSPECT_ALONE_MS = 1000;
 const STORE_RETRY_MS = 1000;
 
 /** An event that is out on the wires. Times in milliseconds of `performance.now()`. */
@@ -222,8 +222,9 @@ export class Inbox {
         ? `${definition.label}: Node-RED crashed ${event.marks.c} times while this message was in the flow, so it is kept out of it. Look at the nodes that it went through; in the ledger it can be sent into the flow again.`
         : `${definition.label}: a message from before the restart cannot be read, because the key of the database was lost or changed.`;
     this.#o.log.error(why);
-    this.#write([this.#o.ledger.stopEvent(event.id, "quarantined", event.marks, code)]);
-    this.#o.stopped("quarantined", account, event.id, why);
+    this.#write([this.#o.ledger.stopEvent(event.id, "quarantined", event.marks, code)], () =>
+      this.#o.stopped("quarantined", account, event.id, why),
+    );
   }
 
   /** Somebody says that an event which stays out shall go into the flow again. False: there is no such event. */
@@ -365,8 +366,9 @@ export class Inbox {
   #tooLate(account: string, { id, marks }: WaitingEvent): void {
     const minutes = Math.round(this.#o.maxAge() / 60_000);
     const why = `A message waited for more than ${minutes} minutes until a flow could take it, so it is not answered any more. It is kept in the ledger.`;
-    this.#write([this.#o.ledger.stopEvent(id, "expired", marks, "too late")]);
-    this.#o.stopped("expired", account, id, why);
+    this.#write([this.#o.ledger.stopEvent(id, "expired", marks, "too late")], () =>
+      this.#o.stopped("expired", account, id, why),
+    );
   }
 
   #emit(box: Box, event: MessageEvent, waits: WaitingEvent): void {
@@ -546,10 +548,11 @@ export class Inbox {
   }
 
   /** Bookkeeping that nobody waits for: it is written as soon as the store can. */
-  #write(writes: Write[]): void {
+  #write(writes: Write[], then?: () => void): void {
     if (writes.length === 0) return;
     this.#o.ledger
       .record(writes)
+      .then(then)
       .catch((error: Error) =>
         this.#o.log.warn(`The ledger could not be brought up to date: ${error.message}`),
       );
