@@ -3,33 +3,44 @@
  * names so that they survive UTF-8. Both stores use it, so both accept, refuse and compare the same things.
  */
 import { RedclawError } from "../errors";
-import type { Query, Row, Write } from "./store";
+import { FINAL_STATES, type Json, type Query, type Row, type TrailStep, type Write } from "./store";
 
 /** A row as it is kept. `json` is text: a caller who changes his object later does not change the store. */
 export interface RowRecord {
   space: string;
   key: string;
   json: string;
-  state?: string;
-  account?: string;
-  conversation?: string;
+  /** JSON text; the database encrypts it. */
+  body: string | undefined;
+  /** JSON texts of its steps, a comma behind each: adding a step is adding text. */
+  trail: string | undefined;
+  state: string | undefined;
+  account: string | undefined;
+  conversation: string | undefined;
   at: number;
-  expires?: number;
+  expires: number | undefined;
+}
+
+/** Changes of a row: what is `undefined` stays as it is. */
+export interface Update {
+  do: "update";
+  space: string;
+  key: string;
+  ifState: string | undefined;
+  json: string | undefined;
+  /** `null` wipes it. */
+  body: string | null | undefined;
+  /** Added at the end. */
+  trail: string | undefined;
+  state: string | undefined;
+  at: number | undefined;
+  expires: number | undefined;
 }
 
 /** A write that cannot fail any more for a reason of its own. */
 export type Step =
   | { do: "put" | "insert"; space: string; key: string; row: RowRecord }
-  | {
-      do: "update";
-      space: string;
-      key: string;
-      ifState?: string;
-      json?: string;
-      state?: string;
-      at?: number;
-      expires?: number;
-    }
+  | Update
   | { do: "delete"; space: string; key: string };
 
 /** A query with its defaults filled in. `states` undefined: any. */
@@ -39,16 +50,22 @@ export interface Filter {
   account?: string;
   conversation?: string;
   prefix?: string;
+  before?: number;
   newest: boolean;
   limit: number;
   offset: number;
+  bare: boolean;
 }
 
 const DEFAULT_LIMIT = 100;
 /** A noncharacter: marks what UTF-8 cannot hold. */
 const ESCAPE = "\uffff";
-const UNWRITABLE = /[\uffff\p{Surrogate}]/u;
 const EVERY_UNWRITABLE = /[\uffff\p{Surrogate}]/gu;
+
+/** True for a row that needs no further work. */
+export function isFinal(state: string | undefined): boolean {
+  return (FINAL_STATES as readonly (string | undefined)[]).includes(state);
+}
 
 /** Checks all writes of a commit and takes a copy of them. Throws RedclawError `bad-row`. */
 export function toSteps(writes: readonly Write[]): Step[] {
@@ -58,23 +75,32 @@ export function toSteps(writes: readonly Write[]): Step[] {
 
 function toStep(write: Write): Step {
   if (typeof write !== "object" || write === null) throw bad("A write must be an object.");
-  if ("put" in write) return adding("put", write.put);
+  if ("update" in write) return toUpdate(write.update);
   if ("insert" in write) return adding("insert", write.insert);
-  if ("delete" in write) {
-    return {
-      do: "delete",
-      space: name(write.delete.space, "space"),
-      key: name(write.delete.key, "key"),
-    };
-  }
-  if (!("update" in write)) throw bad("A write is one of put, insert, update and delete.");
-  const { space, key, ifState, value, state, at, expires } = write.update;
+  if ("put" in write) return adding("put", write.put);
+  if (!("delete" in write)) throw bad("A write is one of put, insert, update and delete.");
+  return { do: "delete", space: name(write.delete.space, "space"), key: name(write.delete.key, "key") };
+}
+
+function toUpdate({
+  space,
+  key,
+  ifState,
+  value,
+  body,
+  trail,
+  state,
+  at,
+  expires,
+}: Extract<Write, { update: unknown }>["update"]): Update {
   return {
     do: "update",
     space: name(space, "space"),
     key: name(key, "key"),
     ifState: optionalName(ifState, "ifState"),
     json: value === undefined ? undefined : toJson(value),
+    body: body === null ? null : toBody(body),
+    trail: toTrail(trail),
     state: optionalName(state, "state"),
     at: optionalTime(at, "at"),
     expires: optionalTime(expires, "expires"),
@@ -92,6 +118,8 @@ function toRecord(row: Row): RowRecord {
     space: name(row.space, "space"),
     key: name(row.key, "key"),
     json: toJson(row.value),
+    body: toBody(row.body),
+    trail: toTrail(row.trail),
     state: optionalName(row.state, "state"),
     account: optionalName(row.account, "account"),
     conversation: optionalName(row.conversation, "conversation"),
@@ -105,9 +133,13 @@ export function fromRecord(record: RowRecord): Row {
   const row: Row = {
     space: fromText(record.space),
     key: fromText(record.key),
-    value: JSON.parse(record.json),
+    value: fromJson(record.json) ?? null,
     at: record.at,
   };
+  const body = record.body === undefined ? undefined : fromJson(record.body);
+  if (body !== undefined) row.body = body;
+  const trail = record.trail === undefined ? undefined : fromJson(`[${record.trail.slice(0, -1)}]`);
+  if (trail !== undefined) row.trail = trail as TrailStep[];
   if (record.state !== undefined) row.state = fromText(record.state);
   if (record.account !== undefined) row.account = fromText(record.account);
   if (record.conversation !== undefined) row.conversation = fromText(record.conversation);
@@ -124,9 +156,11 @@ export function toFilter(query: Query): Filter {
     account: optionalName(query.account, "account"),
     conversation: optionalName(query.conversation, "conversation"),
     prefix: optionalName(query.prefix, "prefix"),
+    before: optionalTime(query.before, "before"),
     newest: query.order === "newest",
     limit: wholeNumber(query.limit, DEFAULT_LIMIT),
     offset: wholeNumber(query.offset, 0),
+    bare: query.bare === true,
   };
 }
 
@@ -135,11 +169,8 @@ export function toFilter(query: Query): Filter {
  * become one, so it is written as an escape. Beginnings stay beginnings, except inside a surrogate pair.
  */
 export function toText(text: string): string {
-  return UNWRITABLE.test(text) ? text.replace(EVERY_UNWRITABLE, escapeUnit) : text;
-}
-
-function escapeUnit(unit: string): string {
-  return ESCAPE + unit.charCodeAt(0).toString(16);
+  if (text.isWellFormed() && !text.includes(ESCAPE)) return text;
+  return text.replace(EVERY_UNWRITABLE, (unit) => ESCAPE + unit.charCodeAt(0).toString(16));
 }
 
 function fromText(text: string): string {
@@ -159,6 +190,40 @@ function toJson(value: unknown): string {
       { cause },
     );
   }
+}
+
+/** `undefined` for text that a failing disk has changed, or that was read with the wrong key. */
+function fromJson(text: string): Json {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function toBody(body: unknown): string | undefined {
+  return body === undefined || body === null ? undefined : toJson(body);
+}
+
+function toTrail(trail: unknown): string | undefined {
+  if (trail === undefined) return undefined;
+  if (!Array.isArray(trail)) throw bad('"trail" of a row must be a list.');
+  let text = "";
+  for (const step of trail) {
+    const [state, at, reason] = Array.isArray(step) ? step : [];
+    if (
+      typeof state !== "string" ||
+      !Number.isFinite(at) ||
+      (reason !== undefined && typeof reason !== "string")
+    ) {
+      throw bad("A step of a trail is a state, a time in milliseconds and, if there is one, a reason.");
+    }
+    text +=
+      reason === undefined
+        ? `[${JSON.stringify(state)},${at}],`
+        : `[${JSON.stringify(state)},${at},${JSON.stringify(reason)}],`;
+  }
+  return text;
 }
 
 function name(value: unknown, field: string): string {

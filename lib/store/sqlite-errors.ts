@@ -24,6 +24,12 @@ export function concernsAll(error: unknown): boolean {
   return (Object.values(SQLITE) as number[]).includes(errorNumber(error));
 }
 
+/** True when the same write may succeed later without a new database. */
+export function passes(error: unknown): boolean {
+  const number = errorNumber(error);
+  return concernsAll(error) && number !== SQLITE.corrupt && number !== SQLITE.notADatabase;
+}
+
 /** Any failure of the database as a RedclawError with a sentence. */
 export function storeError(error: unknown, path: string): RedclawError {
   if (error instanceof RedclawError) return error;

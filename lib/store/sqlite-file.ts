@@ -6,6 +6,8 @@ import { closeSync, existsSync, mkdirSync, openSync, renameSync } from "node:fs"
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { RedclawError } from "../errors";
+import { type KeyFile, keyOf } from "./key-file";
+import { Seal } from "./seal";
 import { errorNumber, SQLITE, storeError } from "./sqlite-errors";
 
 /** "RCLW": tells our file from any other SQLite file. */
@@ -24,14 +26,27 @@ const MIGRATIONS = [
    CREATE INDEX rows_by_account ON rows (space, account, at, seq) WHERE account IS NOT NULL;
    CREATE INDEX rows_by_time ON rows (space, at, seq);
    CREATE INDEX rows_by_expiry ON rows (expires) WHERE expires IS NOT NULL;`,
+  // Each index costs about a microsecond per write: only open work is looked for by its state, and it is little.
+  // Compared one by one, because SQLite makes a table of every IN list each time a row is written.
+  `ALTER TABLE rows ADD COLUMN trail TEXT;
+   ALTER TABLE rows ADD COLUMN body BLOB;
+   DROP INDEX rows_by_state;
+   DROP INDEX rows_by_conversation;
+   DROP INDEX rows_by_account;
+   CREATE INDEX rows_open ON rows (space, at, seq, account, state)
+     WHERE state <> 'settled' AND state <> 'sent' AND state <> 'dismissed';`,
 ];
 /** The first version whose write-ahead log cannot be damaged by a reset under several connections. */
 const SAFE_SQLITE = [3, 51, 3];
 /** Waiting inside SQLite stops the whole of Node-RED, so it is short; we wait longer outside of it. */
-const BUSY_TIMEOUT_MS = 50;
+const BUSY_TIMEOUT_MS = 10;
+
+/** Rows among which one is tried: enough after a crash, when it matters, and quick. */
+const TRIED_ROWS = 1000;
 
 export interface OpenFile {
   db: DatabaseSync;
+  seal: Seal;
   notices: string[];
 }
 
@@ -58,9 +73,21 @@ export function openFile(path: string): OpenFile {
       throw storeError(again, path);
     }
   }
-  const age = oldSqlite(db);
-  if (age) notices.push(age);
-  return { db, notices };
+  try {
+    const key = keyOf(path);
+    const seal = new Seal(key.key);
+    if (!canRead(db, seal, key)) {
+      notices.push(
+        `The key ${path}.key is not the one that the database ${path} was written with: messages written before cannot be read and are not sent. If you have a copy of the key, stop Node-RED and put it back.`,
+      );
+    }
+    const age = oldSqlite(db);
+    if (age) notices.push(age);
+    return { db, seal, notices };
+  } catch (error) {
+    db.close();
+    throw storeError(error, path);
+  }
 }
 
 function openSound(sqlite: typeof import("node:sqlite"), path: string): DatabaseSync {
@@ -83,7 +110,11 @@ function openSound(sqlite: typeof import("node:sqlite"), path: string): Database
     }
     const check = db.prepare("PRAGMA quick_check(1)").get()?.["quick_check"];
     if (check !== "ok") throw new Damage(String(check));
-    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216");
+    // secure_delete: a body that was wiped is gone from the file, not only from its index. It costs nothing that
+    // can be measured, because a row lies in a page that is written anyway.
+    db.exec(
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216; PRAGMA secure_delete = ON",
+    );
     migrate(db, version);
     return db;
   } catch (error) {
@@ -104,6 +135,20 @@ function migrate(db: DatabaseSync, from: number): void {
   } catch (error) {
     db.exec("ROLLBACK");
     throw error;
+  }
+}
+
+/** False when there are sealed bodies that this key does not open. */
+function canRead(db: DatabaseSync, seal: Seal, key: KeyFile): boolean {
+  if (key.isNew) return db.prepare("SELECT 1 FROM rows WHERE body IS NOT NULL LIMIT 1").get() === undefined;
+  const newest = `SELECT body FROM (SELECT body FROM rows ORDER BY seq DESC LIMIT ${TRIED_ROWS}) WHERE body IS NOT NULL LIMIT 1`;
+  const body = db.prepare(newest).get()?.["body"] as Uint8Array | undefined;
+  if (!body) return true;
+  try {
+    JSON.parse(seal.open(body) ?? "");
+    return true;
+  } catch {
+    return false;
   }
 }
 

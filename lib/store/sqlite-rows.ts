@@ -1,18 +1,24 @@
-/** The SQL of the store: one object per connection, every statement prepared once. */
+/** The SQL that writes rows and reads one: an object per connection, every statement prepared once. */
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
-import type { Filter, RowRecord, Step } from "./record";
+import type { RowRecord, Step, Update } from "./record";
+import type { Seal } from "./seal";
 
-/** Shapes of `find` are few; this only guards against a caller with endless lists of states. */
-const MAX_STATEMENTS = 200;
-const COLUMNS = "space, key, json, state, account, conversation, at, expires";
-const LIVE = "(expires IS NULL OR expires > ?)";
+export const COLUMNS = "space, key, json, state, account, conversation, at, expires, trail";
+export const LIVE = "(expires IS NULL OR expires > ?)";
+const INSERT = `INTO rows (${COLUMNS}, body) VALUES (?,?,?,?,?,?,?,?,?,?)`;
 
 export class SqliteRows {
   readonly #db: DatabaseSync;
+  readonly #seal: Seal;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #insert: StatementSync;
+  /** One form for each set of changes: SQLite leaves alone the columns and indexes that it does not name. */
+  readonly #updates: (StatementSync | undefined)[] = [];
 
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, seal: Seal) {
     this.#db = db;
+    this.#seal = seal;
+    this.#insert = db.prepare(`INSERT ${INSERT} ON CONFLICT DO NOTHING`);
   }
 
   /** Statement without parameters, such as BEGIN. */
@@ -24,30 +30,18 @@ export class SqliteRows {
   apply(step: Step, now: number): boolean {
     switch (step.do) {
       case "put":
-        return this.#change(
-          `INSERT OR REPLACE INTO rows (${COLUMNS}) VALUES (?,?,?,?,?,?,?,?)`,
-          columns(step.row),
+        return changes(this.#prepare(`INSERT OR REPLACE ${INSERT}`), this.#columns(step.row));
+      case "insert": {
+        const columns = this.#columns(step.row);
+        return (
+          changes(this.#insert, columns) ||
+          (this.#dropExpired(step.row, now) && changes(this.#insert, columns))
         );
-      case "insert":
-        return this.#insert(step.row) || (this.#dropExpired(step.row, now) && this.#insert(step.row));
+      }
       case "update":
-        return this.#change(
-          `UPDATE rows SET json = coalesce(?, json), state = coalesce(?, state), at = coalesce(?, at),
-             expires = coalesce(?, expires)
-           WHERE space = ? AND key = ? AND ${LIVE} AND (?8 IS NULL OR state = ?8)`,
-          [
-            step.json ?? null,
-            step.state ?? null,
-            step.at ?? null,
-            step.expires ?? null,
-            step.space,
-            step.key,
-            now,
-            step.ifState ?? null,
-          ],
-        );
+        return this.#update(step, now);
       case "delete":
-        return this.#change(`DELETE FROM rows WHERE space = ? AND key = ? AND ${LIVE}`, [
+        return changes(this.#prepare(`DELETE FROM rows WHERE space = ? AND key = ? AND ${LIVE}`), [
           step.space,
           step.key,
           now,
@@ -56,25 +50,10 @@ export class SqliteRows {
   }
 
   get(space: string, key: string, now: number): RowRecord | undefined {
-    const row = this.#prepare(`SELECT ${COLUMNS} FROM rows WHERE space = ? AND key = ? AND ${LIVE}`).get(
-      space,
-      key,
-      now,
-    );
-    return row && toRecord(row);
-  }
-
-  find(filter: Filter, now: number): RowRecord[] {
-    const { where, values } = conditions(filter, now);
-    const order = filter.newest ? "at DESC, seq DESC" : "at, seq";
-    return this.#prepare(`SELECT ${COLUMNS} FROM rows WHERE ${where} ORDER BY ${order} LIMIT ? OFFSET ?`)
-      .all(...values, filter.limit, filter.offset)
-      .map(toRecord);
-  }
-
-  count(filter: Filter, now: number): number {
-    const { where, values } = conditions(filter, now);
-    return Number(this.#prepare(`SELECT count(*) AS n FROM rows WHERE ${where}`).get(...values)?.["n"]);
+    const row = this.#prepare(
+      `SELECT ${COLUMNS}, body FROM rows WHERE space = ? AND key = ? AND ${LIVE}`,
+    ).get(space, key, now);
+    return row && this.toRecord(row);
   }
 
   /** Removes up to `limit` expired rows. */
@@ -83,29 +62,91 @@ export class SqliteRows {
     return Number(this.#prepare(sql).run(now, limit).changes);
   }
 
-  #insert(row: RowRecord): boolean {
-    return this.#change(
-      `INSERT INTO rows (${COLUMNS}) VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
-      columns(row),
-    );
+  /** A row of `COLUMNS`, with or without `body`. */
+  toRecord(row: Record<string, unknown>): RowRecord {
+    const body = row["body"] as Uint8Array | null | undefined;
+    return {
+      space: row["space"] as string,
+      key: row["key"] as string,
+      json: row["json"] as string,
+      body: body ? this.#seal.open(body) : undefined,
+      trail: (row["trail"] as string | null) ?? undefined,
+      state: (row["state"] as string | null) ?? undefined,
+      account: (row["account"] as string | null) ?? undefined,
+      conversation: (row["conversation"] as string | null) ?? undefined,
+      at: row["at"] as number,
+      expires: (row["expires"] as number | null) ?? undefined,
+    };
+  }
+
+  #update(step: Update, now: number): boolean {
+    const { json, body, trail, state, at, expires, ifState } = step;
+    let form = 0;
+    const values: SQLInputValue[] = [];
+    if (json !== undefined) {
+      form |= 1;
+      values.push(json);
+    }
+    if (body === null) form |= 2;
+    else if (body !== undefined) {
+      form |= 4;
+      values.push(this.#seal.seal(body));
+    }
+    if (trail !== undefined) {
+      form |= 8;
+      values.push(trail);
+    }
+    if (state !== undefined) {
+      form |= 16;
+      values.push(state);
+    }
+    if (at !== undefined) {
+      form |= 32;
+      values.push(at);
+    }
+    if (expires !== undefined) {
+      form |= 64;
+      values.push(expires);
+    }
+    values.push(step.space, step.key, now);
+    if (ifState !== undefined) {
+      form |= 128;
+      values.push(ifState);
+    }
+    let statement = this.#updates[form];
+    if (!statement) {
+      statement = this.#db.prepare(updateSql(form));
+      this.#updates[form] = statement;
+    }
+    return changes(statement, values);
   }
 
   #dropExpired(row: RowRecord, now: number): boolean {
-    return this.#change("DELETE FROM rows WHERE space = ? AND key = ? AND expires <= ?", [
+    return changes(this.#prepare("DELETE FROM rows WHERE space = ? AND key = ? AND expires <= ?"), [
       row.space,
       row.key,
       now,
     ]);
   }
 
-  #change(sql: string, values: SQLInputValue[]): boolean {
-    return Number(this.#prepare(sql).run(...values).changes) > 0;
+  #columns(row: RowRecord): SQLInputValue[] {
+    return [
+      row.space,
+      row.key,
+      row.json,
+      row.state ?? null,
+      row.account ?? null,
+      row.conversation ?? null,
+      row.at,
+      row.expires ?? null,
+      row.trail ?? null,
+      row.body === undefined ? null : this.#seal.seal(row.body),
+    ];
   }
 
   #prepare(sql: string): StatementSync {
     let statement = this.#statements.get(sql);
     if (!statement) {
-      if (this.#statements.size >= MAX_STATEMENTS) this.#statements.clear();
       statement = this.#db.prepare(sql);
       this.#statements.set(sql, statement);
     }
@@ -113,56 +154,21 @@ export class SqliteRows {
   }
 }
 
-function conditions(filter: Filter, now: number): { where: string; values: SQLInputValue[] } {
-  const where = ["space = ?", LIVE];
-  const values: SQLInputValue[] = [filter.space, now];
-  const add = (condition: string, ...more: SQLInputValue[]): void => {
-    where.push(condition);
-    values.push(...more);
-  };
-  if (filter.states) add(`state IN (${filter.states.map(() => "?").join()})`, ...filter.states);
-  if (filter.account !== undefined) add("account = ?", filter.account);
-  if (filter.conversation !== undefined) add("conversation = ?", filter.conversation);
-  if (filter.prefix) {
-    add("key >= ?", filter.prefix);
-    const end = after(filter.prefix);
-    if (end !== undefined) add("key < ?", end);
-  }
-  return { where: where.join(" AND "), values };
+function updateSql(form: number): string {
+  const sets = [
+    "json = ?",
+    "body = NULL",
+    "body = ?",
+    "trail = coalesce(trail, '') || ?",
+    "state = ?",
+    "at = ?",
+    "expires = ?",
+  ].filter((_, bit) => form & (1 << bit));
+  const inState = form & 128 ? " AND state = ?" : "";
+  // An update without changes still tells whether the row is there.
+  return `UPDATE rows SET ${sets.join(", ") || "seq = seq"} WHERE space = ? AND key = ? AND ${LIVE}${inState}`;
 }
 
-/** The first text after all that begin with `prefix`, in the order of code points (which is SQLite's). */
-function after(prefix: string): string | undefined {
-  const points = Array.from(prefix, (char) => char.codePointAt(0) as number);
-  while (points.at(-1) === 0x10ffff) points.pop();
-  const last = points.pop();
-  if (last === undefined) return undefined;
-  // Surrogates have no place in UTF-8: step over them.
-  return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1);
-}
-
-function columns(row: RowRecord): SQLInputValue[] {
-  return [
-    row.space,
-    row.key,
-    row.json,
-    row.state ?? null,
-    row.account ?? null,
-    row.conversation ?? null,
-    row.at,
-    row.expires ?? null,
-  ];
-}
-
-function toRecord(row: Record<string, unknown>): RowRecord {
-  return {
-    space: row["space"] as string,
-    key: row["key"] as string,
-    json: row["json"] as string,
-    state: (row["state"] as string | null) ?? undefined,
-    account: (row["account"] as string | null) ?? undefined,
-    conversation: (row["conversation"] as string | null) ?? undefined,
-    at: row["at"] as number,
-    expires: (row["expires"] as number | null) ?? undefined,
-  };
+function changes(statement: StatementSync, values: SQLInputValue[]): boolean {
+  return statement.run(...values).changes !== 0;
 }

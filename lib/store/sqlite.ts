@@ -6,11 +6,12 @@ import { resolve as absolute } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RedclawError } from "../errors";
 import { Ballast } from "./ballast";
-import { closedError, fromRecord, type Step, toFilter, toSteps, toText } from "./record";
-import { concernsAll, errorNumber, SQLITE, storeError } from "./sqlite-errors";
+import { closedError, type Filter, fromRecord, type Step, toFilter, toSteps, toText } from "./record";
+import { concernsAll, errorNumber, passes, SQLITE, storeError } from "./sqlite-errors";
 import { openFile } from "./sqlite-file";
+import { SqliteFind } from "./sqlite-find";
 import { SqliteRows } from "./sqlite-rows";
-import type { Store, Write } from "./store";
+import type { Row, Store, Write } from "./store";
 
 export interface SqliteStoreOptions {
   /** The database file; made, with its folder, when it is not there. */
@@ -34,8 +35,12 @@ type Outcome = { changed: boolean[] } | { error: unknown };
 
 /** Writes in one transaction, so that a flood does not stop the event loop for long. */
 const GROUP_STEPS = 500;
+/** Characters in one transaction, so that the write-ahead log stays small. */
+const GROUP_CHARS = 4 * 1024 * 1024;
 const SWEEP_ROWS = 1000;
 const LOCK_RETRY_MS = 50;
+/** How often the end of work is tried to be recorded on a disk that does not take it. */
+const DISK_RETRY_MS = 500;
 const CLOSING_WAIT_MS = 1000;
 
 /** Opens the store. Errors: see `openStore`. */
@@ -53,6 +58,7 @@ class SqliteStore implements Store {
   readonly #path: string;
   readonly #db: ReturnType<typeof openFile>["db"];
   readonly #rows: SqliteRows;
+  readonly #find: SqliteFind;
   readonly #ballast: Ballast;
   readonly #now: () => number;
   readonly #lockWaitMs: number;
@@ -71,37 +77,44 @@ class SqliteStore implements Store {
     this.#path = path;
     this.#db = file.db;
     this.notices = file.notices;
-    this.#rows = new SqliteRows(file.db);
+    this.#rows = new SqliteRows(file.db, file.seal);
+    this.#find = new SqliteFind(file.db, this.#rows);
     this.#now = options.now ?? Date.now;
     this.#lockWaitMs = options.lockWaitMs;
     this.#ballast = new Ballast(path, options.ballastBytes);
     void this.#ballast.fill();
   }
 
-  async commit(writes: readonly Write[]): Promise<boolean[]> {
-    this.#open();
-    const steps = toSteps(writes);
-    // With the ballast gone, what is left of the disk is for finishing what is under way, not for new work.
-    if (this.#full && addsWork(steps) && !this.#roomAgain()) throw this.#fullError();
+  commit(writes: readonly Write[]): Promise<boolean[]> {
     return new Promise((resolve, reject) => {
+      this.#open();
+      const steps = toSteps(writes);
+      // With the ballast gone, what is left of the disk is for finishing what is under way, not for new work.
+      if (this.#full && addsWork(steps) && !this.#roomAgain()) throw this.#fullError();
       this.#queue.push({ steps, resolve, reject });
       this.#writing ??= this.#write();
     });
   }
 
-  async get(space: string, key: string) {
+  async get(space: string, key: string): Promise<Row | undefined> {
     const record = this.#read(() => this.#rows.get(toText(space), toText(key), this.#now()));
     return record && fromRecord(record);
   }
 
-  async find(query: Parameters<Store["find"]>[0]) {
-    const filter = toFilter(query);
-    return this.#read(() => this.#rows.find(filter, this.#now())).map(fromRecord);
+  async find(query: Parameters<Store["find"]>[0]): Promise<Row[]> {
+    const rows: Row[] = [];
+    await this.#inSlices(toFilter(query), this.#find.find, (some) => {
+      for (const record of some) rows.push(fromRecord(record));
+    });
+    return rows;
   }
 
-  async count(query: Parameters<Store["count"]>[0]) {
-    const filter = toFilter(query);
-    return this.#read(() => this.#rows.count(filter, this.#now()));
+  async count(query: Parameters<Store["count"]>[0]): Promise<number> {
+    let count = 0;
+    await this.#inSlices(toFilter(query), this.#find.count, (some) => {
+      count += some;
+    });
+    return count;
   }
 
   async sweep(now = this.#now()): Promise<number> {
@@ -113,9 +126,11 @@ class SqliteStore implements Store {
         this.#lockWaitMs,
       );
       gone += some;
-      if (some < SWEEP_ROWS) return gone;
+      if (some < SWEEP_ROWS) break;
       await nextTurn();
     }
+    this.#emptyLog();
+    return gone;
   }
 
   close(): Promise<void> {
@@ -145,6 +160,30 @@ class SqliteStore implements Store {
     }
   }
 
+  /** Takes all that `ask` yields, and lets Node-RED go on between two slices. */
+  async #inSlices<T>(
+    filter: Filter,
+    ask: (this: SqliteFind, filter: Filter, now: number) => Generator<T, T>,
+    take: (some: T) => void,
+  ): Promise<void> {
+    const slices = ask.call(this.#find, filter, this.#now());
+    for (;;) {
+      const { done, value } = this.#read(() => slices.next());
+      take(value);
+      if (done) return;
+      await nextTurn();
+    }
+  }
+
+  /** Moves all of the write-ahead log into the file, so that no older copy of a wiped body is left in it. */
+  #emptyLog(): void {
+    try {
+      this.#rows.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch {
+      // Somebody is reading or the disk is full: the next one will do.
+    }
+  }
+
   /** Empties the queue, a group at a time. Does not reject: every caller gets his own answer. */
   async #write(): Promise<void> {
     let lockedSince: number | undefined;
@@ -164,25 +203,36 @@ class SqliteStore implements Store {
         }
         // A lock that lasted too long fails everybody who waited for it, not one group after the other.
         const failed = this.#queue.splice(0, isLocked(error) ? this.#queue.length : group.length);
-        lockedSince = undefined;
         const wasFull = this.#full;
         const reason = this.#failed(error);
-        for (const waiting of failed.reverse()) {
-          // The ballast has just made room for what is under way: a receipt must not be lost to a full disk.
-          if (this.#full && !wasFull && !addsWork(waiting.steps)) this.#queue.unshift(waiting);
-          else waiting.reject(reason);
-        }
+        const patient = failed.filter(({ steps }) => this.#mayWait(error, steps, this.#full && !wasFull));
+        for (const waiting of failed) if (!patient.includes(waiting)) waiting.reject(reason);
+        this.#queue.unshift(...patient);
+        // With the ballast given back, or without those who were refused, it may go well at once.
+        if (patient.length === failed.length) await sleep(isLocked(error) ? LOCK_RETRY_MS : DISK_RETRY_MS);
+        if (!isLocked(error)) lockedSince = undefined;
       }
       if (this.#queue.length > 0) await nextTurn();
     }
     this.#writing = undefined;
   }
 
+  /**
+   * True for a commit that must not fail for a reason that goes away: it records the end of work that was done, and
+   * without it the work would be done again. It waits until it is written or the store is closed.
+   */
+  #mayWait(error: unknown, steps: Step[], ballastGiven: boolean): boolean {
+    if (ballastGiven) return !addsWork(steps);
+    return !this.#closed && passes(error) && steps.every(({ do: kind }) => kind === "update" || kind === "delete");
+  }
+
   #nextGroup(): Waiting[] {
     let steps = 0;
+    let chars = 0;
     const end = this.#queue.findIndex((waiting, i) => {
       steps += waiting.steps.length;
-      return i > 0 && steps > GROUP_STEPS;
+      for (const step of waiting.steps) chars += charsOf(step);
+      return i > 0 && (steps > GROUP_STEPS || chars > GROUP_CHARS);
     });
     return this.#queue.slice(0, end === -1 ? undefined : end);
   }
@@ -256,6 +306,12 @@ class SqliteStore implements Store {
 /** An insert is new work; everything else records what is under way. */
 function addsWork(steps: Step[]): boolean {
   return steps.some((step) => step.do === "insert");
+}
+
+function charsOf(step: Step): number {
+  if (step.do === "delete") return 0;
+  const { json, body } = step.do === "update" ? step : step.row;
+  return (json?.length ?? 0) + (body?.length ?? 0);
 }
 
 function settle(waiting: Waiting, outcome: Outcome): void {
