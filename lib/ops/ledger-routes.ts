@@ -46,8 +46,9 @@ export function installLedger(
     answering(async ({ params }) => {
       const row = await rowOf(gateway, params["id"]);
       checkStopped(row, "dismissed");
-      if (!(await conflicting(dismiss(gateway, row)))) throw changed();
-      return { ok: true, state: kindOf(row) === "event" ? "settled" : "dismissed" };
+      const state = await conflicting(dismiss(gateway, row));
+      if (state === undefined) throw changed();
+      return { ok: true, state };
     }),
   );
 }

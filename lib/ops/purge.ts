@@ -4,7 +4,7 @@
  */
 import { EVENT, RESPONSE } from "../delivery/ledger";
 import type { Gateway } from "../gateway";
-import type { Row, Store, Write } from "../store/store";
+import type { Row, Store } from "../store/store";
 import { Refusal } from "./answer";
 import { isStopped } from "./ledger-item";
 import { statesOf } from "./ledger-list";
@@ -69,18 +69,22 @@ async function* pages(
 }
 
 async function forget(gateway: Gateway, rows: readonly Row[]): Promise<number> {
-  const stopped = rows.filter(isStopped);
+  // A row that was purged before has no path any more.
   const through = rows.filter((row) => !isStopped(row) && row.trail !== undefined && row.trail.length > 0);
-  const writes: Write[] = through.map((row) => gateway.ledger.forget(row));
-  if (writes.length > 0) await gateway.ledger.commit(writes);
-  // One that is sent again at this very moment is no longer stopped, and stays.
-  const dismissed = await Promise.allSettled(stopped.map((row) => dismiss(gateway, row)));
-  return writes.length + dismissed.filter((done) => done.status === "fulfilled" && done.value).length;
+  await Promise.all(
+    rows.filter(isStopped).map(async (row) => {
+      // One that is sent again at this very moment is no longer stopped, and stays.
+      const state = await dismiss(gateway, row).catch(() => undefined);
+      if (state !== undefined) through.push({ ...row, state });
+    }),
+  );
+  if (through.length > 0) await gateway.ledger.commit(through.map((row) => gateway.ledger.forget(row)));
+  return through.length;
 }
 
-/** False, or a RedclawError: it is not stopped any more. */
-export async function dismiss({ inbox, outbox }: Gateway, row: Row): Promise<boolean> {
-  if (row.space === EVENT) return inbox.dismiss(row.key);
+/** Answers the state that it is in then; undefined, or a RedclawError: it is not stopped any more. */
+export async function dismiss({ inbox, outbox }: Gateway, row: Row): Promise<string | undefined> {
+  if (row.space === EVENT) return (await inbox.dismiss(row.key)) ? "settled" : undefined;
   await outbox.dismiss(row.account ?? "", row.key);
-  return true;
+  return "dismissed";
 }
