@@ -143,7 +143,11 @@ export class Archive {
     const { chunk, offset } = this.#at(position);
     const i = offset / 4;
     const d = offset / 8;
-    const text = chunk.bytes.toString("utf8", offset + HEADER, offset + HEADER + (chunk.ints[i + LENGTH] as number));
+    const text = chunk.bytes.toString(
+      "utf8",
+      offset + HEADER,
+      offset + HEADER + (chunk.ints[i + LENGTH] as number),
+    );
     const [key, value, conversation, trail, ...body] = JSON.parse(text);
     const both = chunk.ints[i + SPACE] as number;
     const account = chunk.ints[i + ACCOUNT] as number;

@@ -4,7 +4,16 @@
  */
 import { RedclawError } from "../errors";
 import { Archive, type Kept, type Place } from "./archive";
-import { closedError, type Filter, fromRecord, isFinal, type Step, toFilter, toSteps, toText } from "./record";
+import {
+  closedError,
+  type Filter,
+  fromRecord,
+  isFinal,
+  type Step,
+  toFilter,
+  toSteps,
+  toText,
+} from "./record";
 import type { Query, Row, Store, Write } from "./store";
 
 export interface MemoryStoreOptions {

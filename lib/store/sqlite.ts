@@ -223,7 +223,9 @@ class SqliteStore implements Store {
    */
   #mayWait(error: unknown, steps: Step[], ballastGiven: boolean): boolean {
     if (ballastGiven) return !addsWork(steps);
-    return !this.#closed && passes(error) && steps.every(({ do: kind }) => kind === "update" || kind === "delete");
+    return (
+      !this.#closed && passes(error) && steps.every(({ do: kind }) => kind === "update" || kind === "delete")
+    );
   }
 
   #nextGroup(): Waiting[] {

@@ -130,7 +130,11 @@ export function storeSuite(open: (clock: Clock) => Promise<Store> | Store): void
       now = state ?? now;
       for (const asked of ["new", "held", "settled", "sent", "dismissed"]) {
         const there = asked === now ? 1 : 0;
-        assert.equal(await store.count({ space: "s", state: asked, account: "x" }), there, `${asked} in ${now}`);
+        assert.equal(
+          await store.count({ space: "s", state: asked, account: "x" }),
+          there,
+          `${asked} in ${now}`,
+        );
         const both = await store.find({ space: "s", state: [asked, "other", "settled"] });
         assert.equal(both.length, there || (now === "settled" ? 1 : 0));
       }
