@@ -345,7 +345,8 @@ describe("sqlite store file", () => {
   });
 
   it("can be opened again later when it could not be opened at once", async () => {
-    await (await open()).close();
+    mkdirSync(join(path, ".."));
+    cpSync(join(__dirname, "fixtures", "version-1.db"), path);
     const thief = await lockInAnotherProcess(path);
     await assert.rejects(open({ lockWaitMs: 100 }), { code: "store-locked" });
     await end(thief);
@@ -642,9 +643,8 @@ describe("sqlite store file", () => {
       const more = Array.from({ length: 450 }, (_, i) => store.commit([{ insert: row(`k${i}`, block) }]));
       const receipt = store.commit([{ update: { space: "s", key: "sending", state: "sent" } }]);
       const results = await Promise.allSettled(more);
-      assert.ok(
-        results.every((result) => result.status === "rejected" && result.reason.code === "store-full"),
-      );
+      const refused = results.filter((result) => result.status === "rejected");
+      assert.ok(refused.length > 0 && refused.every(({ reason }) => reason.code === "store-full"));
       assert.deepEqual(await receipt, [true]);
       assert.equal((await store.get("s", "sending"))?.state, "sent");
       await store.close();
