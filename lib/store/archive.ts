@@ -42,6 +42,8 @@ export class Archive {
   /** Chunk `i` begins at position `(#firstChunk + i) * CHUNK`. */
   readonly #chunks: Chunk[] = [];
   #firstChunk = 0;
+  /** A chunk that became free: used again, because large pieces of memory are given back late. */
+  #spare: Chunk | undefined;
   /** Offset in the first chunk: rows before it have left. */
   #head = 0;
   #goneBytes = 0;
@@ -95,11 +97,8 @@ export class Archive {
   }
 
   removeOldest(): void {
-    for (let position = this.#skipGone(); position !== undefined; ) {
-      this.#markGone(this.#slotAt(position));
-      this.#skipGone();
-      return;
-    }
+    const oldest = this.#skipGone();
+    if (oldest !== undefined) this.#markGone(this.#slotAt(oldest));
   }
 
   /** Calls `visit` for each row that the filter takes, in no useful order. The place is good for this call only. */
@@ -144,7 +143,11 @@ export class Archive {
     const { chunk, offset } = this.#at(position);
     const i = offset / 4;
     const d = offset / 8;
-    const text = chunk.bytes.toString("utf8", offset + HEADER, offset + HEADER + (chunk.ints[i + LENGTH] as number));
+    const text = chunk.bytes.toString(
+      "utf8",
+      offset + HEADER,
+      offset + HEADER + (chunk.ints[i + LENGTH] as number),
+    );
     const [key, value, conversation, trail, ...body] = JSON.parse(text);
     const both = chunk.ints[i + SPACE] as number;
     const account = chunk.ints[i + ACCOUNT] as number;
@@ -177,14 +180,9 @@ export class Archive {
   #chunkFor(size: number): Chunk {
     const last = this.#chunks.at(-1);
     if (last && last.end + size <= last.bytes.length) return last;
-    // A row that is larger than a chunk has one to itself.
-    const bytes = Buffer.allocUnsafeSlow(Math.max(CHUNK, size));
-    const chunk: Chunk = {
-      bytes,
-      ints: new Int32Array(bytes.buffer),
-      doubles: new Float64Array(bytes.buffer),
-      end: 0,
-    };
+    const chunk = (size <= CHUNK && this.#spare) || emptyChunk(size);
+    if (chunk === this.#spare) this.#spare = undefined;
+    chunk.end = 0;
     this.#chunks.push(chunk);
     return chunk;
   }
@@ -226,6 +224,7 @@ export class Archive {
       }
       if (this.#head < chunk.end) return this.#firstChunk * CHUNK + this.#head;
       this.#chunks.shift();
+      if (chunk.bytes.length === CHUNK) this.#spare = chunk;
       this.#firstChunk++;
       this.#head = 0;
     }
@@ -300,6 +299,12 @@ export class Archive {
     for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
     return hash ^ (hash >>> 15);
   }
+}
+
+/** A row that is larger than a chunk has one to itself. */
+function emptyChunk(size: number): Chunk {
+  const bytes = Buffer.allocUnsafeSlow(Math.max(CHUNK, size));
+  return { bytes, ints: new Int32Array(bytes.buffer), doubles: new Float64Array(bytes.buffer), end: 0 };
 }
 
 function sizeOf(textBytes: number): number {

@@ -4,7 +4,16 @@
  */
 import { RedclawError } from "../errors";
 import { Archive, type Kept, type Place } from "./archive";
-import { closedError, type Filter, fromRecord, isFinal, type Step, toFilter, toSteps, toText } from "./record";
+import {
+  closedError,
+  type Filter,
+  fromRecord,
+  isFinal,
+  type Step,
+  toFilter,
+  toSteps,
+  toText,
+} from "./record";
 import type { Query, Row, Store, Write } from "./store";
 
 export interface MemoryStoreOptions {
@@ -114,7 +123,7 @@ class MemoryStore implements Store {
 
   /** Throws when the commit could fail half way. Takes it as larger than it is when that is quicker to tell. */
   #checkRoom(steps: readonly Step[]): void {
-    const room = this.#maxRows - this.#count - this.#archive.size + this.#resting.size + this.#archive.size;
+    const room = this.#maxRows - this.#count + this.#resting.size;
     // Each write may add a row, and make one that could have made room into work again.
     if (2 * steps.length <= room) return;
     const added = new Set<string>();
@@ -180,7 +189,7 @@ class MemoryStore implements Store {
       this.#drop(row);
       this.#archive.add(row);
     } else if (!mayMakeRoom(row)) this.#resting.delete(row);
-    else if (!this.#resting.has(row)) this.#rest(row);
+    else this.#resting.add(row);
   }
 
   #keep(row: Kept): void {
@@ -195,11 +204,7 @@ class MemoryStore implements Store {
     }
     rows.set(row.key, row);
     this.#count++;
-    if (mayMakeRoom(row)) this.#rest(row);
-  }
-
-  #rest(row: Kept): void {
-    this.#resting.add(row);
+    if (mayMakeRoom(row)) this.#resting.add(row);
   }
 
   #drop(row: Kept): void {

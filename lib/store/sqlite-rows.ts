@@ -1,19 +1,22 @@
 /** The SQL that writes rows and reads one: an object per connection, every statement prepared once. */
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
-import type { RowRecord, Step, Update } from "./record";
+import { isFinal, type RowRecord, type Step, type Update } from "./record";
 import type { Seal } from "./seal";
 
 export const COLUMNS = "space, key, json, state, account, conversation, at, expires, trail";
 export const LIVE = "(expires IS NULL OR expires > ?)";
-const INSERT = `INTO rows (${COLUMNS}, body) VALUES (?,?,?,?,?,?,?,?,?,?)`;
+const INSERT = `INTO rows (${COLUMNS}, body, open) VALUES (?,?,?,?,?,?,?,?,?,?,?)`;
+/** What an update does: bits of the number of its form. */
+const [VALUE, WIPE, BODY, TRAIL, STATE, AT, EXPIRES] = [1, 2, 4, 8, 16, 32, 64];
+const [IF_STATE, CLOSE, OPEN, IF_OPEN] = [128, 256, 512, 1024];
 
 export class SqliteRows {
   readonly #db: DatabaseSync;
   readonly #seal: Seal;
   readonly #statements = new Map<string, StatementSync>();
   readonly #insert: StatementSync;
-  /** One form for each set of changes: SQLite leaves alone the columns and indexes that it does not name. */
-  readonly #updates: (StatementSync | undefined)[] = [];
+  /** One statement for each set of changes: SQLite leaves alone the indexes of columns that it does not name. */
+  readonly #updates = new Map<number, StatementSync>();
 
   constructor(db: DatabaseSync, seal: Seal) {
     this.#db = db;
@@ -84,41 +87,48 @@ export class SqliteRows {
     let form = 0;
     const values: SQLInputValue[] = [];
     if (json !== undefined) {
-      form |= 1;
+      form |= VALUE;
       values.push(json);
     }
-    if (body === null) form |= 2;
+    if (body === null) form |= WIPE;
     else if (body !== undefined) {
-      form |= 4;
+      form |= BODY;
       values.push(this.#seal.seal(body));
     }
     if (trail !== undefined) {
-      form |= 8;
+      form |= TRAIL;
       values.push(trail);
     }
     if (state !== undefined) {
-      form |= 16;
+      form |= STATE;
       values.push(state);
     }
     if (at !== undefined) {
-      form |= 32;
+      form |= AT;
       values.push(at);
     }
     if (expires !== undefined) {
-      form |= 64;
+      form |= EXPIRES;
       values.push(expires);
     }
     values.push(step.space, step.key, now);
     if (ifState !== undefined) {
-      form |= 128;
+      form |= IF_STATE;
       values.push(ifState);
     }
-    let statement = this.#updates[form];
+    if (state === undefined) return changes(this.#form(form), values);
+    if (isFinal(state)) return changes(this.#form(form | CLOSE), values);
+    // From one open state to another, which is usual, the index of open work stays as it is.
+    return changes(this.#form(form | IF_OPEN), values) || changes(this.#form(form | OPEN), values);
+  }
+
+  #form(form: number): StatementSync {
+    let statement = this.#updates.get(form);
     if (!statement) {
       statement = this.#db.prepare(updateSql(form));
-      this.#updates[form] = statement;
+      this.#updates.set(form, statement);
     }
-    return changes(statement, values);
+    return statement;
   }
 
   #dropExpired(row: RowRecord, now: number): boolean {
@@ -141,6 +151,7 @@ export class SqliteRows {
       row.expires ?? null,
       row.trail ?? null,
       row.body === undefined ? null : this.#seal.seal(row.body),
+      row.state === undefined || isFinal(row.state) ? null : 1,
     ];
   }
 
@@ -156,17 +167,24 @@ export class SqliteRows {
 
 function updateSql(form: number): string {
   const sets = [
-    "json = ?",
-    "body = NULL",
-    "body = ?",
-    "trail = coalesce(trail, '') || ?",
-    "state = ?",
-    "at = ?",
-    "expires = ?",
-  ].filter((_, bit) => form & (1 << bit));
-  const inState = form & 128 ? " AND state = ?" : "";
+    form & VALUE && "json = ?",
+    form & WIPE && "body = NULL",
+    form & BODY && "body = ?",
+    form & TRAIL && "trail = coalesce(trail, '') || ?",
+    form & STATE && "state = ?",
+    form & AT && "at = ?",
+    form & EXPIRES && "expires = ?",
+    form & CLOSE && "open = NULL",
+    form & OPEN && "open = 1",
+  ].filter(Boolean);
+  const conditions = [
+    "space = ? AND key = ?",
+    LIVE,
+    form & IF_STATE && "state = ?",
+    form & IF_OPEN && "open = 1",
+  ].filter(Boolean);
   // An update without changes still tells whether the row is there.
-  return `UPDATE rows SET ${sets.join(", ") || "seq = seq"} WHERE space = ? AND key = ? AND ${LIVE}${inState}`;
+  return `UPDATE rows SET ${sets.join(", ") || "seq = seq"} WHERE ${conditions.join(" AND ")}`;
 }
 
 function changes(statement: StatementSync, values: SQLInputValue[]): boolean {

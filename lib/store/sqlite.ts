@@ -201,15 +201,22 @@ class SqliteStore implements Store {
           await sleep(LOCK_RETRY_MS);
           continue;
         }
-        // A lock that lasted too long fails everybody who waited for it, not one group after the other.
-        const failed = this.#queue.splice(0, isLocked(error) ? this.#queue.length : group.length);
         const wasFull = this.#full;
         const reason = this.#failed(error);
-        const patient = failed.filter(({ steps }) => this.#mayWait(error, steps, this.#full && !wasFull));
-        for (const waiting of failed) if (!patient.includes(waiting)) waiting.reject(reason);
-        this.#queue.unshift(...patient);
+        const ballastGiven = this.#full && !wasFull;
+        // A lock that lasted too long, or a full disk, fails everybody who waited, not one group after the other.
+        const all = isLocked(error) || ballastGiven;
+        const failed = this.#queue.splice(0, all ? this.#queue.length : group.length);
+        const patient: Waiting[] = [];
+        for (const waiting of failed) {
+          if (this.#mayWait(error, waiting.steps, ballastGiven)) patient.push(waiting);
+          else waiting.reject(reason);
+        }
+        this.#queue = [...patient, ...this.#queue];
         // With the ballast given back, or without those who were refused, it may go well at once.
-        if (patient.length === failed.length) await sleep(isLocked(error) ? LOCK_RETRY_MS : DISK_RETRY_MS);
+        if (!ballastGiven && patient.length === failed.length) {
+          await sleep(isLocked(error) ? LOCK_RETRY_MS : DISK_RETRY_MS);
+        }
         if (!isLocked(error)) lockedSince = undefined;
       }
       if (this.#queue.length > 0) await nextTurn();
@@ -223,7 +230,9 @@ class SqliteStore implements Store {
    */
   #mayWait(error: unknown, steps: Step[], ballastGiven: boolean): boolean {
     if (ballastGiven) return !addsWork(steps);
-    return !this.#closed && passes(error) && steps.every(({ do: kind }) => kind === "update" || kind === "delete");
+    return (
+      !this.#closed && passes(error) && steps.every(({ do: kind }) => kind === "update" || kind === "delete")
+    );
   }
 
   #nextGroup(): Waiting[] {

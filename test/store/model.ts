@@ -16,7 +16,8 @@ export class StoreModel {
     const rows = this.#matching(query, now).sort((a, b) => a.at - b.at);
     if (query.order === "newest") rows.reverse();
     const offset = query.offset ?? 0;
-    return rows.slice(offset, offset + (query.limit ?? 100));
+    const page = rows.slice(offset, offset + (query.limit ?? 100));
+    return query.bare ? page.map(({ body: _, ...row }) => row) : page;
   }
 
   count(query: Query, now: number): number {
@@ -38,16 +39,20 @@ export class StoreModel {
       this.#rows = this.#rows.filter((other) => other !== row);
       return row !== undefined;
     }
-    const { space, key, ifState, ...changes } = write.update;
+    const { space, key, ifState, body, trail, ...changes } = write.update;
     const row = this.get(space, key, now);
     if (!row || (ifState !== undefined && row.state !== ifState)) return false;
     Object.assign(row, changes);
+    if (body !== undefined) setBody(row, body);
+    if (trail !== undefined) row.trail = [...(row.trail ?? []), ...trail];
     return true;
   }
 
   #add(row: Row): boolean {
     this.#rows = this.#rows.filter((other) => other.space !== row.space || other.key !== row.key);
-    this.#rows.push({ ...row });
+    const added = { ...row };
+    setBody(added, row.body);
+    this.#rows.push(added);
     return true;
   }
 
@@ -58,11 +63,17 @@ export class StoreModel {
         alive(row, now) &&
         row.space === query.space &&
         (!states || states.some((state) => state === row.state)) &&
+        (query.before === undefined || row.at < query.before) &&
         (query.account === undefined || row.account === query.account) &&
         (query.conversation === undefined || row.conversation === query.conversation) &&
         (query.prefix === undefined || row.key.startsWith(query.prefix)),
     );
   }
+}
+
+function setBody(row: Row, body: unknown): void {
+  if (body === null || body === undefined) delete row.body;
+  else row.body = body;
 }
 
 function alive(row: Row, now: number): boolean {

@@ -3,10 +3,18 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { memoryStore } from "../../lib/store/memory";
 import { openStore } from "../../lib/store/open";
 import { sqliteStore } from "../../lib/store/sqlite";
 import { storeSuite } from "./suite";
+
+/** Collects what nobody holds any more, so that memory can be compared. */
+function gc(): void {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+}
 
 describe("memory store", () => {
   storeSuite((clock) => memoryStore({ now: () => clock.time }));
@@ -20,6 +28,81 @@ describe("memory store", () => {
       (await store.find({ space: "s" })).map(({ key }) => key),
       ["a", "c", "d"],
     );
+  });
+
+  it("never forgets what is under way: what has ended makes room, and then nothing does", async () => {
+    const store = memoryStore({ maxRows: 4, now: () => 0 });
+    const add = (key: string, state: string) =>
+      store.commit([{ insert: { space: "s", key, value: key, body: key, state, at: 0, expires: 10 } }]);
+    const keys = async () => (await store.find({ space: "s" })).map(({ key }) => key);
+    await add("a", "sending");
+    await add("b", "sending");
+    for (const key of ["c", "d", "e", "f"]) await add(key, "sent");
+    assert.deepEqual(await keys(), ["a", "b", "e", "f"]);
+    await store.commit([{ update: { space: "s", key: "b", state: "settled" } }]);
+    for (const key of ["g", "h", "i"]) await add(key, "sending");
+    assert.deepEqual(await keys(), ["a", "g", "h", "i"]);
+    await assert.rejects(add("j", "sent"), { code: "store-full", message: /4 messages are still under way/ });
+    assert.deepEqual(await store.commit([{ update: { space: "s", key: "a", state: "settled" } }]), [true]);
+    assert.deepEqual(await add("j", "sending"), [true]);
+    assert.deepEqual(await keys(), ["g", "h", "i", "j"]);
+  });
+
+  it("remembers 200,000 messages that have ended, in 250 bytes each", async function () {
+    this.timeout(60_000);
+    const store = memoryStore();
+    const at = 1_732_450_000_000;
+    const key = (n: number): string => `telegram:1a2b3c4d5e6f:${500_000_000 + n}`;
+    gc();
+    const used = (): number => process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers;
+    const before = used();
+    for (let n = 0; n < 200_000; n++) {
+      const place = { space: "event", key: key(n) };
+      const row = { ...place, value: { kind: "message" }, body: "x".repeat(400), state: "accepted", at };
+      const more = { account: "1a2b3c4d5e6f", conversation: String(n % 977), expires: at + 1e9 };
+      await store.commit([{ insert: { ...row, ...more, trail: [["accepted", at]] } }]);
+      await store.commit([
+        {
+          update: {
+            ...place,
+            state: "settled",
+            body: null,
+            trail: [
+              ["emitted", at],
+              ["settled", at],
+            ],
+          },
+        },
+      ]);
+    }
+    gc();
+    const each = (used() - before) / 200_000;
+    assert.equal(await store.count({ space: "event", state: "settled" }), 200_000);
+    assert.ok(each <= 250, `${each} bytes each`);
+    assert.deepEqual(await store.commit([{ insert: { space: "event", key: key(0), value: 1, at } }]), [
+      false,
+    ]);
+    await store.close();
+  });
+
+  it("gives back the memory of rows that end and are replaced over and over", async () => {
+    const store = memoryStore();
+    const put = (key: string, value: unknown) =>
+      store.commit([{ put: { space: "s", key, value, at: 1, state: "sent" } }]);
+    await put("stays", "here");
+    gc();
+    const before = process.memoryUsage().arrayBuffers;
+    for (let i = 0; i < 2000; i++) await put(i % 2 ? "a" : "b", String(i).padEnd(20_000, "x"));
+    await put("long", "y".repeat(3_000_000));
+    await put("long", "z");
+    gc();
+    assert.ok(process.memoryUsage().arrayBuffers - before < 8e6);
+    assert.deepEqual(
+      (await store.find({ space: "s" })).map(({ key }) => key),
+      ["stays", "b", "a", "long"],
+    );
+    assert.equal((await store.get("s", "stays"))?.value, "here");
+    await store.close();
   });
 
   it("refuses a commit as a whole when nothing may make room", async () => {

@@ -74,6 +74,117 @@ export function storeSuite(open: (clock: Clock) => Promise<Store> | Store): void
     assert.equal(await store.get("s", "none"), undefined);
   });
 
+  it("keeps a body until it is wiped, and gives it back only when asked for", async () => {
+    const body = { text: "good morning \u{1f600}", lines: ["\ud800", ""] };
+    await store.commit([{ insert: row("a", { body }) }, { insert: row("b", { body: null }) }]);
+    assert.deepEqual(await store.get("s", "a"), row("a", { body }));
+    assert.deepEqual(await store.get("s", "b"), row("b"));
+    assert.deepEqual(await store.find({ space: "s" }), [row("a", { body }), row("b")]);
+    assert.deepEqual(await store.find({ space: "s", bare: true }), [row("a"), row("b")]);
+    const update = (more: object): Write => ({ update: { space: "s", key: "a", ...more } });
+    await store.commit([update({ state: "new" })]);
+    assert.deepEqual((await store.get("s", "a"))?.body, body);
+    await store.commit([update({ body: "other" })]);
+    assert.equal((await store.get("s", "a"))?.body, "other");
+    await store.commit([update({ body: null, state: "settled" })]);
+    assert.deepEqual(await store.get("s", "a"), row("a", { state: "settled" }));
+  });
+
+  it("keeps bodies of every length apart", async () => {
+    const bodies = Array.from({ length: 400 }, (_, n) => `${n}${"\u00e4x".repeat(n % 61)}`);
+    bodies.push("x".repeat(40_000), "\u20ac".repeat(16_000), "y".repeat(1024 * 1024), "");
+    await Promise.all(
+      bodies.map((body, at) => store.commit([{ put: row(String(at), { at, body, state: "new" }) }])),
+    );
+    const rows = await store.find({ space: "s", limit: 1000, state: "new" });
+    assert.deepEqual(
+      rows.map(({ body }) => body),
+      bodies,
+    );
+  });
+
+  it("adds to the trail of a row", async () => {
+    await store.commit([{ insert: row("a", { trail: [["accepted", 1]] }) }, { insert: row("b") }]);
+    await store.commit([
+      { update: { space: "s", key: "a", trail: [["emitted", 2.5]] } },
+      { update: { space: "s", key: "a", trail: [["held", 3, 'said "no", \ud800\uffff']] } },
+      { update: { space: "s", key: "a", trail: [] } },
+      { update: { space: "s", key: "b", trail: [["x", 1, undefined]] } },
+      { insert: row("c", { trail: [] }) },
+    ]);
+    assert.deepEqual((await store.get("s", "a"))?.trail, [
+      ["accepted", 1],
+      ["emitted", 2.5],
+      ["held", 3, 'said "no", \ud800\uffff'],
+    ]);
+    assert.deepEqual((await store.get("s", "b"))?.trail, [["x", 1]]);
+    assert.deepEqual((await store.get("s", "c"))?.trail, []);
+  });
+
+  it("finds open work and what has ended under each state it goes through", async () => {
+    const states = ["new", "settled", "held", "held", "sent", undefined, "dismissed", "new", "new"];
+    await store.commit([{ insert: row("a", { state: "new", body: 1, account: "x" }) }]);
+    let now = "new";
+    for (const state of states) {
+      await store.commit([{ update: { space: "s", key: "a", state, body: 2 } }]);
+      now = state ?? now;
+      for (const asked of ["new", "held", "settled", "sent", "dismissed"]) {
+        const there = asked === now ? 1 : 0;
+        assert.equal(
+          await store.count({ space: "s", state: asked, account: "x" }),
+          there,
+          `${asked} in ${now}`,
+        );
+        const both = await store.find({ space: "s", state: [asked, "other", "settled"] });
+        assert.equal(both.length, there || (now === "settled" ? 1 : 0));
+      }
+      assert.deepEqual(await store.get("s", "a"), row("a", { state: now, body: 2, account: "x" }));
+    }
+    assert.deepEqual(await store.commit([{ delete: { space: "s", key: "a" } }]), [true]);
+    assert.equal(await store.count({ space: "s" }), 0);
+  });
+
+  it("finds what lies before a time", async () => {
+    await store.commit([1, 2, 2, 3].map((at, i) => ({ put: row(`k${i}`, { at, state: "new" }) })));
+    for (const state of [undefined, "new", ["new", "sent"]]) {
+      const found = async (query: object) => keys(await store.find({ space: "s", state, ...query })).join();
+      assert.equal(await found({ before: 3 }), "k0,k1,k2");
+      assert.equal(await found({ before: 2.5, order: "newest", limit: 2 }), "k2,k1");
+      assert.equal(await found({ before: 2, prefix: "k" }), "k0");
+      assert.equal(await store.count({ space: "s", state, before: 2 }), 1);
+    }
+  });
+
+  it("finds among thousands what it finds among few", async () => {
+    const at = (i: number): number => Math.floor((i * 7919) % 3000);
+    const rows = Array.from({ length: 6000 }, (_, i) =>
+      row(`k${i}`, {
+        at: at(i),
+        state: ["new", "sent", "settled"][i % 3],
+        conversation: i % 600 === 0 ? "seldom" : "often",
+      }),
+    );
+    await store.commit(rows.map((each) => ({ put: each })));
+    const model = new StoreModel();
+    model.commit(
+      rows.map((each) => ({ put: each })),
+      0,
+    );
+    for (const order of ["oldest", "newest"] as const) {
+      for (const query of [
+        { conversation: "seldom" },
+        { conversation: "seldom", limit: 3, offset: 4 },
+        { state: "new", limit: 10, offset: 1500 },
+        { state: ["sent", "settled"], limit: 5, offset: 3500, before: 2900 },
+        { limit: 10_000 },
+      ]) {
+        const asked = { space: "s", order, bare: true, ...query };
+        assert.deepEqual(await store.find(asked), model.find(asked, 0));
+        assert.equal(await store.count(asked), model.count(asked, 0));
+      }
+    }
+  });
+
   it("deletes, and says whether there was anything", async () => {
     await store.commit([{ put: row("a") }]);
     const drop: Write = { delete: { space: "s", key: "a" } };
@@ -93,6 +204,11 @@ export function storeSuite(open: (clock: Clock) => Promise<Store> | Store): void
       row("b", { key: 7 as unknown as string }),
       row("b", { space: undefined }),
       row("b", { state: {} as string }),
+      row("b", { body: cycle }),
+      row("b", { trail: "sent" as never }),
+      row("b", { trail: [["sent"]] as never }),
+      row("b", { trail: [["sent", Number.NaN]] }),
+      row("b", { trail: [["sent", 1, 2]] as never }),
       null,
     ];
     for (const wrong of bad) {
@@ -334,7 +450,14 @@ export function storeSuite(open: (clock: Clock) => Promise<Store> | Store): void
 
 const key = fc.constantFrom("a", "ab", "b", "\0", "\ud800", "__proto__");
 const space = fc.constantFrom("s", "t");
-const state = fc.constantFrom("new", "sent", "\udfff");
+const state = fc.constantFrom("new", "sent", "settled", "\udfff");
+const trail = fc.array(
+  fc.oneof(
+    fc.tuple(fc.constantFrom("new", "\ud800"), fc.integer()),
+    fc.tuple(fc.constant("x"), fc.integer(), fc.string()),
+  ),
+  { maxLength: 2 },
+);
 const at = fc.integer({ min: -2, max: 3 });
 const time = fc.integer({ min: 95, max: 130 });
 const value = fc.jsonValue({ maxDepth: 2 }).map((json) => JSON.parse(JSON.stringify(json)) as unknown);
@@ -343,6 +466,8 @@ const anyRow = fc.record(
     space,
     key,
     value,
+    body: value,
+    trail,
     at,
     state,
     account: fc.constantFrom("x", "y"),
@@ -356,7 +481,7 @@ const anyWrite: fc.Arbitrary<Write> = fc.oneof(
   fc.record({ insert: anyRow }),
   fc.record({
     update: fc.record(
-      { space, key, ifState: state, value, state, at, expires: time },
+      { space, key, ifState: state, value, body: value, trail, state, at, expires: time },
       { requiredKeys: ["space", "key"] },
     ),
   }),
@@ -370,6 +495,8 @@ const anyQuery = fc.record(
     conversation: fc.constantFrom("c", "e"),
     prefix: fc.constantFrom("", "a", "ab", "\ud800", "_"),
     order: fc.constantFrom("oldest" as const, "newest" as const),
+    before: at,
+    bare: fc.boolean(),
     limit: fc.integer({ min: 0, max: 5 }),
     offset: fc.integer({ min: 0, max: 3 }),
   },
