@@ -44,8 +44,14 @@ function handler(
 }
 
 export function formOf(request: Request): Record<string, unknown> {
-  if (!request.is("json")) throw new Refusal(400, "bad-form", "The form must be sent as JSON.");
+  checkJson(request);
   return objectOf(request.body);
+}
+
+/** A page of another site can make a browser send a form, but not JSON (it would be asked whether it may). */
+export function checkJson({ headers }: Request): void {
+  if (!/^application\/json\b/i.test(headers["content-type"] ?? ""))
+    throw new Refusal(400, "bad-form", "The request must be sent as JSON (Content-Type: application/json).");
 }
 
 export function objectOf(value: unknown): Record<string, unknown> {

@@ -3,7 +3,7 @@ import type { RequestHandler, Router } from "express";
 import { RedclawError } from "../errors";
 import type { Gateway } from "../gateway";
 import type { Row } from "../store/store";
-import { answeringStrictly as answering, formOf, Refusal } from "./answer";
+import { answeringStrictly as answering, checkJson, formOf, Refusal } from "./answer";
 import { findRow } from "./ledger-ids";
 import { isStopped, itemOf, kindOf, pathOf } from "./ledger-item";
 import { listMessages } from "./ledger-list";
@@ -38,13 +38,17 @@ export function installLedger(
   httpAdmin.post(
     `${ROOT}/:id/resend`,
     write,
-    answering(async ({ params }) => resend(gateway, await rowOf(gateway, params["id"]))),
+    answering(async (request) => {
+      checkJson(request);
+      return resend(gateway, await rowOf(gateway, request.params["id"]));
+    }),
   );
   httpAdmin.post(
     `${ROOT}/:id/dismiss`,
     write,
-    answering(async ({ params }) => {
-      const row = await rowOf(gateway, params["id"]);
+    answering(async (request) => {
+      checkJson(request);
+      const row = await rowOf(gateway, request.params["id"]);
       checkStopped(row, "dismissed");
       const state = await conflicting(dismiss(gateway, row));
       if (state === undefined) throw changed();

@@ -10,7 +10,8 @@ import { isStopped } from "./ledger-item";
 import { statesOf } from "./ledger-list";
 
 const DAY_MS = 24 * 3_600_000;
-const PAGE = 500;
+/** Each page walks through the whole memory store: few of them. */
+const PAGE = 2000;
 
 /** A held message may still have to be sent, so it must be named. */
 const UNLESS_NAMED = ["settled", "sent", "dismissed", "failed", "expired", "quarantined"];

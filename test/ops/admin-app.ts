@@ -62,6 +62,7 @@ export interface AdminApp {
     method: string,
     path: string,
     body?: unknown,
+    type?: string,
   ): Promise<{ status: number; headers: Headers; json: never }>;
   close(): Promise<void>;
 }
@@ -74,10 +75,10 @@ export async function serveAdmin(gateway: Gateway): Promise<AdminApp> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   return {
-    async ask(method, path, body) {
+    async ask(method, path, body, type = "application/json") {
       const answer = await fetch(`http://127.0.0.1:${port}/redclaw/api/${path}`, {
         method,
-        headers: { "content-type": "application/json" },
+        headers: { "content-type": type },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
       return { status: answer.status, headers: answer.headers, json: (await answer.json()) as never };

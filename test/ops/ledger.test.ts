@@ -198,6 +198,16 @@ describe("the ledger API", () => {
     }
   });
 
+  it("a page of another site cannot make a browser send or purge anything", async () => {
+    await connected();
+    const { id } = await hold();
+    for (const path of [`ledger/${id}/resend`, `ledger/${id}/dismiss`, "ledger/purge"]) {
+      const { status, json } = await app.ask("POST", path, {}, "text/plain");
+      assert.deepEqual([status, (json as Done).code], [400, "bad-form"], path);
+    }
+    assert.equal((await look(id)).state, "unknown");
+  });
+
   it("a message to an account that is gone is not sent again, and says why", async () => {
     await put({
       state: "failed",
