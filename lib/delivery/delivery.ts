@@ -135,7 +135,6 @@ export class Delivery implements Work {
     this.marks.done += 1;
     if (this.marks.done === actions.length) return this.#done("answered");
     // Between two parts nothing is on its way: a stop now loses none and sends none twice.
-    this.marks.of = actions.length;
     await this.#host.ledger.record([this.#host.ledger.moveResponse(this.key, "intended", this.marks)]);
     this.#written = "intended";
     return { over: false, inMs: 0, platform: "answered" };
@@ -239,6 +238,7 @@ export class Delivery implements Work {
     const actions = toActions(response, capabilities, replyTo === undefined ? {} : { replyTo });
     // Only a sign of life: with an answer behind it, nobody waits for it.
     this.#actions = actions.length > 1 ? actions.filter(({ do: what }) => what !== "typing") : actions;
+    if (this.#actions.length > 1) this.marks.of = this.#actions.length;
     return this.#actions;
   }
 

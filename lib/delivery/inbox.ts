@@ -228,17 +228,18 @@ export class Inbox {
   }
 
   /** Somebody says that an event which stays out shall go into the flow again. False: there is no such event. */
-  async sendAgain(account: string, id: string): Promise<boolean> {
+  async sendAgain(definition: ChannelDefinition, account: string, id: string): Promise<boolean> {
     const { ledger } = this.#o;
     const row = await (await ledger.store()).get(EVENT, id);
     if (!row || (row.state !== "quarantined" && row.state !== "expired")) return false;
     const now = ledger.clock.now();
     const marks: EventMarks = { n: (row.value as EventMarks).n };
-    await ledger.commit([
+    const [changed] = await ledger.commit([
       {
         update: {
           space: EVENT,
           key: id,
+          ifState: row.state,
           state: "accepted",
           value: marks,
           at: now,
@@ -246,10 +247,23 @@ export class Inbox {
         },
       },
     ]);
+    // Two at the same time: only the first lets it in.
+    if (!changed) return false;
     const box = this.#box(account);
+    // The account may not have been connected yet.
+    box.definition ??= definition;
     box.waiting.push({ id, conversation: row.conversation ?? "", at: now, marks });
     this.#drainSoon(box);
     return true;
+  }
+
+  /** Nothing more is done about an event that stays out; its text is wiped. False: there is no such event. */
+  async dismiss(id: string): Promise<boolean> {
+    const { ledger } = this.#o;
+    const row = await (await ledger.store()).get(EVENT, id);
+    if (row?.state !== "quarantined" && row?.state !== "expired") return false;
+    const [changed] = await ledger.commit([ledger.dismissEvent(id, row.state)]);
+    return changed === true;
   }
 
   #mayEmit(box: Box): boolean {

@@ -293,17 +293,25 @@ export class Ledger {
     };
   }
 
-  dismissResponse(key: string): Write {
+  /** Somebody does not want it any more: what was written is wiped, also where a history is kept. */
+  dismissEvent(id: string, ifState: EventState): Write {
     const now = this.clock.now();
-    return {
-      update: {
-        space: RESPONSE,
-        key,
-        state: "dismissed",
-        trail: [["dismissed", now]],
-        ...this.#end(now),
-      },
-    };
+    const trail = [["settled", now, "dismissed"]] as const;
+    return { update: { space: EVENT, key: id, ifState, state: "settled", body: null, trail } };
+  }
+
+  /** The same for a response. */
+  dismissResponse(key: string, ifState: ResponseState): Write {
+    const now = this.clock.now();
+    const trail = [["dismissed", now]] as const;
+    return { update: { space: RESPONSE, key, ifState, state: "dismissed", body: null, trail } };
+  }
+
+  /** Of a message that is through only the id stays, as long as the platform may deliver it again. */
+  forget({ body: _body, trail: _trail, ...row }: Row): Write {
+    const expires = row.at + DEDUPE_MS;
+    if (expires <= this.clock.now()) return { delete: { space: row.space, key: row.key } };
+    return { put: { ...row, expires } };
   }
 
   /** Crash-safe: the body is wiped. With a history it stays as long as that is. */

@@ -9,7 +9,7 @@ import type { Receipt, Response } from "../message/types";
 import type { Store, Write } from "../store/store";
 import { Delivery, type DeliveryHost, heldError } from "./delivery";
 import { Dispatcher } from "./dispatcher";
-import { type Ledger, RESPONSE, type ResponseMarks } from "./ledger";
+import { type Ledger, RESPONSE, type ResponseMarks, type ResponseState } from "./ledger";
 
 export interface Intent {
   /** Idempotency key: the same key is never sent twice. */
@@ -232,7 +232,8 @@ export class Outbox {
     const { ledger } = this.#o;
     const row = await (await ledger.store()).get(RESPONSE, key);
     if (!row || !["unknown", "failed", "expired"].includes(row.state ?? "")) throw notThere();
-    await ledger.commit([ledger.dismissResponse(key)]);
+    const [changed] = await ledger.commit([ledger.dismissResponse(key, row.state as ResponseState)]);
+    if (!changed) throw notThere();
     if (row.state === "unknown") this.#unheld(account);
   }
 

@@ -1,9 +1,11 @@
 /** The admin API below `<httpAdminRoot>/redclaw/api/`: JSON, every route with a permission. */
-import type { Request, RequestHandler, Response, Router } from "express";
+import type { RequestHandler, Router } from "express";
 import { Account } from "../channel/account";
 import { accountConfig } from "../channel/settings";
-import { asError, RedclawError } from "../errors";
+import { RedclawError } from "../errors";
 import type { Gateway } from "../gateway";
+import { answering, formOf, objectOf } from "./answer";
+import { installLedger } from "./ledger-routes";
 
 /** What Node-RED puts in a password field instead of the saved secret. */
 const SAVED = "__PWRD__";
@@ -21,23 +23,23 @@ export function installAdmin(gateway: Gateway, host: AdminHost): void {
   const read = auth.needsPermission("redclaw.read");
   const write = auth.needsPermission("redclaw.write");
 
-  httpAdmin.get("/redclaw/api/accounts", read, (_request, response) => {
-    response.json(
-      [...gateway.accounts.values()].map(({ id, definition, settings, status }) => ({
-        id,
-        channel: definition.name,
-        name: settings.name,
-        status,
-        ...gateway.outbox.counts(id),
-      })),
-    );
-  });
+  httpAdmin.get(
+    "/redclaw/api/accounts",
+    read,
+    answering(async () => [...gateway.accounts.values()].map((account) => accountOf(gateway, account))),
+  );
 
   // So that the editor can tell what a proxy puts in front of our paths.
-  httpAdmin.get("/redclaw/api/roots", read, (_request, response) => {
-    const httpAdminRoot = host.settings["httpAdminRoot"];
-    response.json({ adminRoot: typeof httpAdminRoot === "string" ? httpAdminRoot.replace(/\/+$/, "") : "" });
-  });
+  httpAdmin.get(
+    "/redclaw/api/roots",
+    read,
+    answering(async () => {
+      const httpAdminRoot = host.settings["httpAdminRoot"];
+      return { adminRoot: typeof httpAdminRoot === "string" ? httpAdminRoot.replace(/\/+$/, "") : "" };
+    }),
+  );
+
+  installLedger(gateway, httpAdmin, { read, write });
 
   httpAdmin.get(
     "/redclaw/api/accounts/:id/targets",
@@ -80,32 +82,23 @@ export function installAdmin(gateway: Gateway, host: AdminHost): void {
   }
 }
 
-/** Runs `work`, answers its result as JSON; an error becomes `{ ok: false, code, sentence }`. */
-function answering(work: (request: Request) => Promise<unknown>): RequestHandler {
-  return (request: Request, response: Response) => {
-    work(request).then(
-      (result) => response.json(result),
-      (thrown) => {
-        const error = asError(thrown);
-        response.json({
-          ok: false,
-          code: error instanceof RedclawError ? error.code : "unexpected",
-          sentence: error.message,
-        });
-      },
-    );
+/** How an account is: its connection, what waits, and why. Times in milliseconds. */
+function accountOf(gateway: Gateway, { id, definition, settings, status, slowForMs, breaker }: Account) {
+  const nextTryMs = breaker.waitMs();
+  return {
+    id,
+    channel: definition.name,
+    name: settings.name,
+    status,
+    ...gateway.outbox.counts(id),
+    inboxWaiting: gateway.inbox.waiting(id),
+    slowForMs: Math.ceil(slowForMs),
+    // While a message tries there is no next time yet.
+    breaker: breaker.open
+      ? { open: true, ...(Number.isFinite(nextTryMs) ? { nextTryMs: Math.ceil(nextTryMs) } : {}) }
+      : { open: false },
+    ...(gateway.trouble === undefined ? {} : { trouble: gateway.trouble }),
   };
-}
-
-function formOf(request: Request): Record<string, unknown> {
-  if (!request.is("json")) throw new RedclawError("bad-form", "The form must be sent as JSON.");
-  return objectOf(request.body);
-}
-
-function objectOf(value: unknown): Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : {};
 }
 
 /** Secrets of the form; one that was not typed anew is the saved one. `${ENV}` is replaced. */

@@ -1,6 +1,7 @@
 /** Loads our nodes into node-red-node-test-helper with the scripted channel as `redclaw-scripted`. */
 import helper from "node-red-node-test-helper";
 import { channelNodes } from "../../nodes/channels/nodes";
+import eventsNode from "../../nodes/events";
 import gatewayNode from "../../nodes/gateway";
 import { gatewayOf } from "../../nodes/gateway/runtime";
 import type { FlowMessage, NodeRed, RedNode } from "../../nodes/red";
@@ -36,7 +37,7 @@ export async function loadFlow(
   const config = flow.map((node) => ({ z: "tab", ...node }));
   const catchNode = require("@node-red/nodes/core/common/25-catch.js");
   await helper.load(
-    [register, replyNode, gatewayNode, catchNode] as never,
+    [register, replyNode, gatewayNode, eventsNode, catchNode] as never,
     [tab, ...config] as never,
     credentials as never,
   );

@@ -4,7 +4,8 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { chromium } from "playwright-core";
-import { linkPackage, readExamples, startNodeRed } from "../../scripts/node-red";
+import { deploy, linkPackage, readExamples, startNodeRed } from "../../scripts/node-red";
+import { TelegramServer } from "../platforms/telegram";
 
 /** What the page's `RED` is asked. */
 interface EditorNode {
@@ -52,6 +53,55 @@ describe("the examples in the editor", function () {
     } finally {
       await browser.close();
       await nodeRed.stop();
+      fs.rmSync(userDir, { recursive: true, force: true });
+    }
+  });
+});
+
+describe('the example "04 Raise an alarm"', function () {
+  this.timeout(60_000);
+
+  it("brings the alarm of the button, and then a real one, to the chat that asked for it", async () => {
+    const userDir = fs.mkdtempSync(path.join(os.tmpdir(), "redclaw-alarm-"));
+    linkPackage(userDir);
+    const flows = readExamples().get("04 Raise an alarm") ?? [];
+    const telegram = await new TelegramServer().start();
+    const nodeRed = await startNodeRed({ userDir, flows });
+    const browser = await chromium.launch({
+      executablePath: process.env["CHROMIUM"] || "/usr/bin/chromium",
+      args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+    });
+    try {
+      const page = await browser.newPage();
+      await page.goto(`${nodeRed.url}/redclaw/web/raise-alarm-web/`);
+      await page.getByRole("textbox").fill("Tell me!");
+      await page.keyboard.press("Enter");
+      await page.getByText("From now on, alarms arrive here.").waitFor();
+      const pressed = await fetch(`${nodeRed.url}/inject/raise-alarm-try`, { method: "POST" });
+      assert.equal(pressed.status, 200);
+      await page.getByText("This is only a test").waitFor();
+      // A bot whose token was taken back.
+      telegram.revoked = true;
+      const bot = {
+        id: "bot",
+        type: "redclaw-telegram",
+        name: "Family bot",
+        apiRoot: telegram.url,
+        credentials: { token: telegram.token },
+      };
+      const uses = {
+        id: "uses",
+        type: "redclaw-telegram-in",
+        z: "raise-alarm-tab",
+        account: "bot",
+        wires: [[]],
+      };
+      await deploy(nodeRed.url, [...flows, bot, uses]);
+      await page.getByText("Family bot: Telegram refused this token").waitFor();
+    } finally {
+      await browser.close();
+      await nodeRed.stop();
+      await telegram.stop();
       fs.rmSync(userDir, { recursive: true, force: true });
     }
   });
