@@ -2,10 +2,10 @@
 
 /** One stretch of load. */
 export interface Order {
-  transport: "poll" | "webhook" | "web";
+  transport: "telegram" | "web";
   /** Bots whose chats write (numbers before the colon of their tokens). Not for `web`. */
   bots: number[];
-  /** `webhook`: where the system listens, `http://127.0.0.1:<port>`. */
+  /** Where bots that have set a webhook are called, `http://127.0.0.1:<port>`. */
   origin?: string;
   /** `web`: address of the page, with a slash at its end. */
   page?: string;
@@ -13,11 +13,14 @@ export interface Order {
   conversations: number;
   /** Number of the first chat: other numbers are other people. */
   firstChat?: number;
-  /** Exponent of the Zipf distribution of messages over chats; 0: all write alike. Not for `web`. */
-  zipf: number;
+  /** Exponent of the Zipf distribution of messages over chats (0: all alike), or one after the other. Not for `web`. */
+  zipf: number | "in turn";
   /** Exponent of the Zipf distribution of chats over bots; without it, chats are dealt out in turns. */
   zipfOfBots?: number;
-  /** This many messages unanswered at any time, or this many new ones a second. */
+  /**
+   * This many messages unanswered at any time, or this many new ones a second. `hotBotTimes`: the first bot gets so
+   * many times the messages of each other one.
+   */
   pace: { window: number } | { perSecond: number; hotBotTimes?: number };
   /** Whichever comes first ends the load; then the answers still on their way are awaited. */
   forMs: number;
@@ -53,10 +56,13 @@ export interface Report {
 }
 
 export type ToPlatform =
+  /** Makes ready (visitors open their pages), says so, and waits for `go`. */
   | { ask: number; do: "run"; order: Order }
+  | { do: "go" }
   /** Answers when all these bots receive (have polled, or have set a webhook). */
   | { ask: number; do: "await-bots"; bots: number[] };
 
 export type FromPlatform =
-  | { listening: number; modelDelayMs: number }
+  | { listening: number }
+  | { ready: number }
   | { answer: number; report?: Report; error?: string };

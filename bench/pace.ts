@@ -76,8 +76,8 @@ export class Pace {
     const { pace } = this.#order;
     if (!("perSecond" in pace)) return;
     this.#make();
-    if (this.#isOver()) return this.answered();
     const nextAt = this.#startedAt + (this.#made / pace.perSecond) * 1000;
-    this.#timer = setTimeout(() => this.#tick(), Math.max(1, nextAt - performance.now()));
+    if (this.#isOver()) this.answered();
+    else this.#timer = setTimeout(() => this.#tick(), Math.max(1, nextAt - performance.now()));
   }
 }

@@ -13,6 +13,9 @@ const MODEL_DELAY_MS = 1000;
 let runs = 0;
 let tally = new Tally(runs);
 let pace: Pace | undefined;
+let go: (() => void) | undefined;
+/** Ends what the last run left open, so that ending it is not part of what was measured. */
+let leave: () => void = () => undefined;
 
 const telegram = new Telegram(
   {
@@ -24,10 +27,12 @@ const telegram = new Telegram(
   MODEL_DELAY_MS,
 );
 
-async function run(order: Order): Promise<Report> {
+async function run(order: Order, ready: () => Promise<void>): Promise<Report> {
+  leave();
   runs += 1;
   tally = new Tally(runs);
-  const { source, end } = order.transport === "web" ? await visitors(order) : chats(order);
+  const source = order.transport === "web" ? await visitors(order) : chats(order);
+  await ready();
   const cpuBefore = process.cpuUsage();
   const startedAt = performance.now();
   pace = new Pace(order, source);
@@ -35,7 +40,6 @@ async function run(order: Order): Promise<Report> {
   pace = undefined;
   const { user, system } = process.cpuUsage(cpuBefore);
   const platformCpu = (user + system) / 1000 / (performance.now() - startedAt);
-  end();
   const isHot = "perSecond" in order.pace && order.pace.hotBotTimes !== undefined;
   return tally.report(platformCpu, isHot ? order.bots[0] : undefined);
 }
@@ -49,7 +53,7 @@ function chats(order: Order) {
     order.zipfOfBots === undefined
       ? Array.from({ length: conversations }, (_, index) => index % bots.length)
       : Array.from({ length: conversations }, botOf);
-  const drawn = zipf(conversations, order.zipf, random);
+  const drawn = order.zipf === "in turn" ? inTurn(conversations) : zipf(conversations, order.zipf, random);
   const hotTimes = "perSecond" in order.pace ? order.pace.hotBotTimes : undefined;
   // Of `hotTimes + others` messages, `hotTimes` are for the first bot; conversations are dealt out in turns.
   const next =
@@ -64,7 +68,8 @@ function chats(order: Order) {
   const port = origin === undefined ? undefined : Number(new URL(origin).port);
   const touched = new Set<Bot>();
   let date = Math.floor(Date.now() / 1000);
-  const source = {
+  leave = () => endChats(bots);
+  return {
     make: () => {
       const chat = next();
       const bot = bots[homes[chat] as number] as Bot;
@@ -75,12 +80,16 @@ function chats(order: Order) {
     },
     flush: () => {
       date = Math.floor(Date.now() / 1000);
-      for (const bot of touched) bot.flush(bot.webhook || origin !== undefined ? port : undefined);
+      for (const bot of touched) bot.flush(bot.webhook ? port : undefined);
       touched.clear();
     },
     open: () => tally.open,
   };
-  return { source, end: () => endChats(bots) };
+}
+
+function inTurn(count: number): () => number {
+  let next = 0;
+  return () => next++ % count;
 }
 
 function endChats(bots: Bot[]): void {
@@ -96,12 +105,12 @@ async function visitors({ page = "", conversations, firstChat = 0 }: Order) {
     if (tally.answer(0, visitor, text)) pace?.answered();
   });
   await here.arrive(firstChat, conversations);
-  const source = {
+  leave = () => here.leave();
+  return {
     make: () => here.say((visitor) => tally.ask(0, visitor)),
     flush: () => undefined,
     open: () => tally.open,
   };
-  return { source, end: () => here.leave() };
 }
 
 async function botsReceive(ids: number[]): Promise<void> {
@@ -115,12 +124,23 @@ async function botsReceive(ids: number[]): Promise<void> {
 
 const tell = (message: FromPlatform) => process.send?.(message);
 
+const ready = (ask: number) =>
+  new Promise<void>((resolve) => {
+    go = resolve;
+    tell({ ready: ask });
+  });
+
 process.on("message", (message: ToPlatform) => {
-  const work = message.do === "run" ? run(message.order) : botsReceive(message.bots);
+  if (message.do === "go") return go?.();
+  const { ask } = message;
+  const work: Promise<Report | undefined> =
+    message.do === "run"
+      ? run(message.order, () => ready(ask))
+      : botsReceive(message.bots).then(() => undefined);
   work.then(
-    (report) => tell({ answer: message.ask, ...(report ? { report } : {}) }),
-    (error: Error) => tell({ answer: message.ask, error: error.message }),
+    (report) => tell({ answer: ask, ...(report ? { report } : {}) }),
+    (error: Error) => tell({ answer: ask, error: error.message }),
   );
 });
 process.on("disconnect", () => process.exit());
-telegram.start().then((port) => tell({ listening: port, modelDelayMs: MODEL_DELAY_MS }));
+telegram.start().then((port) => tell({ listening: port }));

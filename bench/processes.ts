@@ -65,7 +65,6 @@ export async function end(child: ChildProcess): Promise<void> {
 
 export class Platform {
   readonly #child: ChildProcess;
-  readonly #asked = new Map<number, (answer: Extract<FromPlatform, { answer: number }>) => void>();
   #ask = 0;
   /** Base address of the Bot API, and of the model with `/v1` behind it. */
   url = "";
@@ -77,30 +76,42 @@ export class Platform {
   async start(): Promise<this> {
     const [first] = (await once(this.#child, "message")) as [{ listening: number }];
     this.url = `http://127.0.0.1:${first.listening}`;
-    this.#child.on("message", (message: FromPlatform) => {
-      if ("answer" in message) this.#asked.get(message.answer)?.(message);
-    });
     pin(this.#child.pid, cores.platform);
     return this;
   }
 
-  async #tell<T extends ToPlatform>(message: Omit<T, "ask">): Promise<Report | undefined> {
-    const ask = ++this.#ask;
-    const { promise, resolve } = Promise.withResolvers<Extract<FromPlatform, { answer: number }>>();
-    this.#asked.set(ask, resolve);
-    this.#child.send({ ...message, ask });
-    const { report, error } = await promise;
-    this.#asked.delete(ask);
-    if (error) throw new Error(error);
-    return report;
+  /** `onReady` runs when everything is prepared and no message has been made yet. */
+  async run(order: Order, onReady?: () => Promise<void>): Promise<Report> {
+    return (await this.#tell({ ask: ++this.#ask, do: "run", order }, onReady)) as Report;
   }
 
-  async run(order: Order): Promise<Report> {
-    return (await this.#tell<ToPlatform & { do: "run" }>({ do: "run", order })) as Report;
-  }
-
+  /** Resolves when all these bots receive: have polled, or have set a webhook. */
   async awaitBots(bots: number[]): Promise<void> {
-    await this.#tell<ToPlatform & { do: "await-bots" }>({ do: "await-bots", bots });
+    await this.#tell({ ask: ++this.#ask, do: "await-bots", bots });
+  }
+
+  async #tell(
+    message: ToPlatform & { ask: number },
+    onReady?: () => Promise<void>,
+  ): Promise<Report | undefined> {
+    const child = this.#child;
+    const { promise, resolve, reject } = Promise.withResolvers<Report | undefined>();
+    const onMessage = (said: FromPlatform) => {
+      if ("ready" in said && said.ready === message.ask) {
+        Promise.resolve(onReady?.()).then(() => child.send({ do: "go" } satisfies ToPlatform), reject);
+      } else if ("answer" in said && said.answer === message.ask) {
+        if (said.error) reject(new Error(said.error));
+        else resolve(said.report);
+      }
+    };
+    const onExit = () => reject(new Error("The platform of the bench has ended."));
+    child.on("message", onMessage).once("exit", onExit);
+    child.send(message);
+    try {
+      return await promise;
+    } finally {
+      child.off("message", onMessage).off("exit", onExit);
+    }
   }
 
   stop(): Promise<void> {

@@ -3,9 +3,9 @@ import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { root } from "../scripts/node-red";
-import { webPath } from "./flows";
 import type { Order } from "./orders";
 import { costOf, Platform } from "./processes";
+import { type Transport, telegramOrder, webOrder } from "./rounds";
 import { ours } from "./systems";
 
 const BOTS = { poll: 1, webhook: 2 };
@@ -28,7 +28,7 @@ interface Spent {
 
 export async function profile(
   store: "memory" | "sqlite",
-  transport: Order["transport"],
+  transport: Transport,
   folder: string,
 ): Promise<void> {
   const platform = await new Platform().start();
@@ -36,14 +36,18 @@ export async function profile(
     const accounts = { store, poll: [BOTS.poll], webhook: [BOTS.webhook], web: 1 };
     const system = await ours(platform, path.join(folder, `profile-${store}`), accounts);
     try {
-      const order = orderFor(transport, system.url as string);
+      const url = system.url as string;
+      const order: Order =
+        transport === "web" ? webOrder(url, 4000) : { ...telegramOrder(BOTS[transport], 4000), origin: url };
       for (let warmed = 0, turns = 0; warmed < 10_000 && turns < 6; turns += 1)
         warmed += (await platform.run({ ...order, firstChat: turns * 1000, forMs: 4000 })).messages;
       const file = path.join(folder, `${store}-${transport}.cpuprofile`);
-      const before = await costOf(system.child, { meter: "profile" });
-      const { messages } = await platform.run({ ...order, firstChat: 900_000 });
+      let before = 0;
+      const { messages } = await platform.run({ ...order, firstChat: 900_000 }, async () => {
+        before = (await costOf(system.child, { meter: "profile" })).cpu;
+      });
       const after = await costOf(system.child, { meter: "profiled", file });
-      const microseconds = (after.cpu - before.cpu) / messages;
+      const microseconds = (after.cpu - before) / messages;
       console.log(`\n## ${store}, ${transport}: ${microseconds.toFixed(0)} us of CPU per message`);
       console.log(`(${messages} messages while the profiler ran, which itself costs something; ${file})\n`);
       show(JSON.parse(fs.readFileSync(file, "utf8")), messages, microseconds);
@@ -53,19 +57,6 @@ export async function profile(
   } finally {
     await platform.stop();
   }
-}
-
-function orderFor(transport: Order["transport"], url: string): Order {
-  const common = { transport, zipf: 0.7, forMs: 4000, seed: 1 };
-  if (transport === "web")
-    return { ...common, bots: [], page: url + webPath(0), conversations: 900, pace: { window: 100 } };
-  return {
-    ...common,
-    bots: [BOTS[transport]],
-    conversations: 10_000,
-    pace: { window: 200 },
-    ...(transport === "webhook" ? { origin: url } : {}),
-  };
 }
 
 function show(recorded: Profile, messages: number, microseconds: number): void {

@@ -2,7 +2,7 @@
 import type { ChildProcess } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
-import { deploy, linkPackage, type RunningNodeRed, startNodeRed } from "../scripts/node-red";
+import { deploy, type FlowNode, linkPackage, type RunningNodeRed, startNodeRed } from "../scripts/node-red";
 import { type OurAccounts, ourFlows, telegrambotFlows, token, webPath } from "./flows";
 import { peersFolder } from "./peers";
 import { cores, end, forkFile, meterFile, type Platform, pin } from "./processes";
@@ -15,19 +15,20 @@ export interface System {
 }
 
 const env = { NODE_OPTIONS: `--require ${meterFile}`, NODE_ENV: "production" };
-/** What the user would see, without a line per message. */
-const settings = { logging: { console: { level: "info" } } };
 
 /** A Node-RED of this checkout. `prepare` installs packages into its user directory. */
-export function nodeRed(userDir: string, prepare?: (userDir: string) => void): Promise<RunningNodeRed> {
+export function nodeRed(
+  userDir: string,
+  { flows = [], prepare }: { flows?: FlowNode[]; prepare?: (userDir: string) => void } = {},
+): Promise<RunningNodeRed> {
   fs.mkdirSync(userDir, { recursive: true });
   prepare?.(userDir);
-  return startNodeRed({ userDir, settings, env });
+  return startNodeRed({ userDir, flows, env });
 }
 
 /** Ours, with these accounts, once all of them receive. */
 export async function ours(platform: Platform, userDir: string, accounts: OurAccounts): Promise<System> {
-  const red = await nodeRed(userDir, linkPackage);
+  const red = await nodeRed(userDir, { prepare: linkPackage });
   return deployed(red, async () => {
     await deploy(red.url, ourFlows(platform.url, accounts));
     await platform.awaitBots([...accounts.poll, ...accounts.webhook]);
@@ -56,10 +57,11 @@ async function pageAnswers(page: string): Promise<void> {
 
 export async function telegrambot(platform: Platform, userDir: string, bot: number): Promise<System> {
   const name = "node-red-contrib-telegrambot";
-  const red = await nodeRed(userDir, (folder) => {
+  const prepare = (folder: string) => {
     fs.mkdirSync(path.join(folder, "node_modules"), { recursive: true });
     fs.symlinkSync(path.join(peersFolder, "node_modules", name), path.join(folder, "node_modules", name));
-  });
+  };
+  const red = await nodeRed(userDir, { prepare });
   return deployed(red, async () => {
     await deploy(red.url, telegrambotFlows(platform.url, bot));
     await platform.awaitBots([bot]);

@@ -5,7 +5,6 @@ import type { Latency, Report } from "./orders";
 const WORDS = " Could you tell me when the shop opens tomorrow?";
 
 export class Tally {
-  readonly #run: number;
   readonly #prefix: string;
   readonly #chats: number[] = [];
   readonly #bots: number[] = [];
@@ -21,7 +20,6 @@ export class Tally {
   #lastAt = 0;
 
   constructor(run: number) {
-    this.#run = run;
     this.#prefix = `m${run}-`;
   }
 

@@ -76,7 +76,10 @@ export class Bot {
     let confirmed = 0;
     while ((this.#pending[confirmed]?.number ?? offset) < offset) confirmed += 1;
     if (confirmed > 0) this.#pending.splice(0, confirmed);
-    if (this.#pending.length > 0 || seconds === 0) return this.#hand(response, limit);
+    if (this.#pending.length > 0 || seconds === 0) {
+      this.#hand(response, limit);
+      return;
+    }
     const timer = setTimeout(() => {
       this.#waiting = undefined;
       send(response, '{"ok":true,"result":[]}');
@@ -141,7 +144,10 @@ export class Telegram {
   #answer(request: IncomingMessage, parts: Buffer[], response: ServerResponse): void {
     const url = request.url as string;
     const body = parts.length === 1 ? String(parts[0]) : String(Buffer.concat(parts));
-    if (url.endsWith("/chat/completions")) return answerAsModel(body, response, this.#modelDelayMs);
+    if (url.endsWith("/chat/completions")) {
+      answerAsModel(body, response, this.#modelDelayMs);
+      return;
+    }
     const [, number, method = "", query] = /^\/bot(\d+):\w+\/(\w+)(?:\?(.*))?$/.exec(url) ?? [];
     const id = Number(number);
     const args = readArguments(body, request.headers["content-type"] ?? "", query);

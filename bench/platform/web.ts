@@ -30,6 +30,8 @@ export class Visitors {
 
   /** Opens the page for visitors `first` to `first + count - 1`. Rejects when the page does not let them in. */
   async arrive(first: number, count: number): Promise<void> {
+    // The streams of the visitors before these may just be ending: the page holds 1,000 at most.
+    await new Promise((resolve) => setTimeout(resolve, 200));
     let next = first;
     const some = async () => {
       while (next < first + count) await this.#open(next++);
