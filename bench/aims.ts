@@ -13,7 +13,7 @@ interface Aim {
 const NOISE_MB = 5;
 
 /** Median over the rounds that count; undefined when none does. */
-export function medianOf(
+function medianOf(
   row: RowResult | undefined,
   of: (round: Round) => number,
   from: "rounds" | "steadyRounds" = "rounds",
@@ -29,11 +29,12 @@ export function aimsOf(result: Result): Aim[] {
   const steady = (at: "p50" | "p99") =>
     medianOf(row("Redclaw, SQLite FULL"), (round) => round.latency[at], "steadyRounds");
   const { idle, fairness, slope } = result;
-  const growth = Object.values(result.conversations);
+  const growth = Object.values(result.conversations).map(({ rss }) => rss);
   const slopes = Object.values(slope);
   const start = (of: "startMs" | "rss") => ({
-    empty: idle?.empty[of]?.median,
-    ours: idle?.everyKind[of]?.median,
+    // The lowest: what else the machine does can only add to it.
+    empty: idle?.empty[of]?.low,
+    ours: idle?.everyKind[of]?.low,
   });
   const [ms, rss] = [start("startMs"), start("rss")];
   return [

@@ -22,20 +22,7 @@ export function tablesOf(result: Result): string {
     `Measured ${date.slice(0, 10)} at ${commit} on ${machine}; ${names.join(", ")}.${pinned ? "" : " Without taskset: the processes shared their cores."}`,
     "### Aims",
     table(["aim", "found", ""], aims),
-    "### One echoed message",
-    table(
-      [
-        "system",
-        "received by",
-        "CPU us/message",
-        "messages/s",
-        "p50 at 50/s, ms",
-        "p99 at 50/s, ms",
-        "RSS MB (peak)",
-        "rounds that count",
-      ],
-      result.rows.map(lineOf),
-    ),
+    ...(result.rows.length > 0 ? ["### One echoed message", rowsOf(result)] : []),
   ];
   if (idle) {
     const { empty, everyKind } = idle;
@@ -54,7 +41,9 @@ export function tablesOf(result: Result): string {
     );
   }
   for (const [store, growth] of Object.entries(conversations))
-    parts.push(`10,000 conversations, ${store} store: ${growth.toFixed(1)} MB more than 100.`);
+    parts.push(
+      `10,000 conversations, ${store} store: RSS ${growth.rss.toFixed(1)} MB more than with 100, heap ${growth.heap.toFixed(1)} MB.`,
+    );
   if (fairness)
     parts.push(
       `One of 25 accounts at 100 times the load of each other one: p99 of the others ${fairness.busyP99.toFixed(1)} ms, without it ${fairness.calmP99.toFixed(1)} ms.`,
@@ -76,7 +65,7 @@ export function longTablesOf({ date, commit, slope, mission }: Result): string {
       store,
       run.profile,
       run.messages.toLocaleString("en"),
-      `${run.lost} / ${run.doubled} / ${run.disordered}`,
+      `${run.unanswered} / ${run.doubled} / ${run.disordered}`,
       run.perSecond.toFixed(0),
       run.p50.toFixed(0),
       run.p99.toFixed(0),
@@ -98,7 +87,7 @@ export function longTablesOf({ date, commit, slope, mission }: Result): string {
           "store",
           "load",
           "messages",
-          "lost / doubled / out of order",
+          "unanswered after 20 s / doubled / out of order",
           "messages/s",
           "p50 ms",
           "p99 ms",
@@ -118,6 +107,20 @@ export function writePage(mark: "figures" | "long", text: string): void {
   const [from, to] = [before.indexOf(open), before.indexOf(close)];
   if (from < 0 || to < from) throw new Error(`docs/performance.md has lost its marks ${open} and ${close}.`);
   fs.writeFileSync(page, `${before.slice(0, from + open.length)}\n${text}\n${before.slice(to)}`);
+}
+
+function rowsOf({ rows }: Result): string {
+  const head = [
+    "system",
+    "received by",
+    "CPU us/message",
+    "messages/s",
+    "p50 at 50/s, ms",
+    "p99 at 50/s, ms",
+    "RSS MB (peak)",
+    "rounds that count",
+  ];
+  return table(head, rows.map(lineOf));
 }
 
 function lineOf(row: RowResult): string[] {

@@ -32,8 +32,8 @@ export interface Result {
   pinned: boolean;
   rows: RowResult[];
   idle?: { empty: Idle; everyKind: Idle };
-  /** Growth in MB from 100 to 10,000 conversations, by store. */
-  conversations: Record<string, number>;
+  /** Growth in MB from 100 to 10,000 conversations, by store, after a garbage collection. */
+  conversations: Record<string, { rss: number; heap: number }>;
   fairness?: Fairness;
   slope: Record<string, Slope>;
   mission: Record<string, MissionRun[]>;

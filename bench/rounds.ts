@@ -42,7 +42,7 @@ const CONVERSATIONS = 10_000;
 const ZIPF = 0.7;
 const WINDOW = 200;
 /** The page holds 1,000 open streams. */
-const VISITORS = 900;
+const VISITORS = 600;
 const SEED = 20_250_601;
 
 export function telegramOrder(bot: number, forMs: number): Order {

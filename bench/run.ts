@@ -5,6 +5,7 @@
  *     --rounds 5           rounds of each system
  *     --long               longer rounds, and the memory over a million messages (more than half an hour)
  *     --mission            10,000 people on 25 bots with a slow model
+ *     --only mission       only these parts: idle, rounds, fairness, slope, mission (separated by commas)
  *     --profile [store] [transport]   instead of all that: where the microseconds go, by file and function
  */
 import fs from "node:fs";
@@ -40,7 +41,7 @@ const BOTS = {
 const STORES = ["memory", "sqlite"] as const;
 const WARM_UP = 10_000;
 /** A system that is too slow for the warm-up is measured all the same, and the result says how warm it was. */
-const WARM_UP_MS = 8000;
+const WARM_UP_MS = 6000;
 const STEADY = { perSecond: 50 };
 
 const { values: flags, positionals } = parseArgs({
@@ -50,6 +51,7 @@ const { values: flags, positionals } = parseArgs({
     rounds: { type: "string", default: "5" },
     long: { type: "boolean", default: false },
     mission: { type: "boolean", default: false },
+    only: { type: "string" },
     profile: { type: "boolean", default: false },
   },
 });
@@ -57,7 +59,7 @@ const { values: flags, positionals } = parseArgs({
 const folder = path.join(root, ".redclaw/bench");
 const lengths = flags.long
   ? { round: 5000, steady: 10_000, fairness: 20_000 }
-  : { round: 1000, steady: 2000, fairness: 2500 };
+  : { round: 800, steady: 1500, fairness: 2500 };
 
 async function main(): Promise<void> {
   if (!fs.existsSync(path.join(root, "dist"))) throw new Error("There is no dist/ yet. Run: npm run build");
@@ -67,7 +69,7 @@ async function main(): Promise<void> {
     const [store = "memory", transport = "poll"] = positionals;
     return profile(store as "memory" | "sqlite", transport as Transport, folder);
   }
-  if (!flags["no-peers"] && !peersInstalled())
+  if (!flags["no-peers"] && wants("rounds") && !peersInstalled())
     throw new Error(
       "What we compare with is not installed. Run once: npm run bench:peers (or add --no-peers).",
     );
@@ -81,14 +83,33 @@ async function main(): Promise<void> {
   fs.writeFileSync(path.join(root, ".redclaw/bench.json"), JSON.stringify(result, null, 2));
   const [tables, longTables] = [tablesOf(result), longTablesOf(result)];
   console.log(`\n${tables}\n\n${longTables}`);
-  if (flags["no-peers"]) return;
-  writePage("figures", tables);
+  if (!flags["no-peers"] && flags.only === undefined) writePage("figures", tables);
   if (longTables) writePage("long", longTables);
 }
 
 async function measureAll(platform: Platform, result: Result): Promise<void> {
-  say("idle");
-  result.idle = await measureIdle(platform, folder, 3, BOTS.idle);
+  if (wants("idle")) {
+    say("idle");
+    result.idle = await measureIdle(platform, folder, 3, BOTS.idle);
+  }
+  if (wants("rounds")) await measureRows(platform, result);
+  if (wants("fairness")) {
+    say("one busy account");
+    result.fairness = await measureFairness(platform, folder, BOTS.fairness, lengths.fairness);
+  }
+  for (const store of STORES) {
+    if (wants("slope")) {
+      say(`a million messages, ${store}`);
+      result.slope[store] = await measureSlope(platform, folder, store, BOTS.slope[store]);
+    }
+    if (wants("mission")) {
+      say(`10,000 people on 25 bots, ${store}`);
+      result.mission[store] = await measureMission(platform, folder, store, BOTS.mission[store]);
+    }
+  }
+}
+
+async function measureRows(platform: Platform, result: Result): Promise<void> {
   const systems: System[] = [];
   try {
     const rows = await startRows(platform, systems);
@@ -126,18 +147,6 @@ async function measureAll(platform: Platform, result: Result): Promise<void> {
   } finally {
     for (const system of systems) await system.stop();
   }
-  say("one busy account");
-  result.fairness = await measureFairness(platform, folder, BOTS.fairness, lengths.fairness);
-  for (const store of STORES) {
-    if (flags.long) {
-      say(`a million messages, ${store}`);
-      result.slope[store] = await measureSlope(platform, folder, store, BOTS.slope[store]);
-    }
-    if (flags.mission) {
-      say(`10,000 people on 25 bots, ${store}`);
-      result.mission[store] = await measureMission(platform, folder, store, BOTS.mission[store]);
-    }
-  }
 }
 
 /** Starts all systems; they live until the end and are measured in turns. */
@@ -165,9 +174,7 @@ async function startRows(platform: Platform, systems: System[]): Promise<Row[]> 
     });
   };
   say("starting the systems");
-  add("bare Node (undici)", "poll", await keep(program(platform, "bare.ts", BOTS.bare)), BOTS.bare, {
-    steady: true,
-  });
+  add("bare Node (undici)", "poll", await keep(program(platform, "bare.ts", BOTS.bare)), BOTS.bare);
   add("lib/http alone", "poll", await keep(program(platform, "http-only.ts", BOTS.http)), BOTS.http);
   if (!flags["no-peers"]) {
     const grammy = await keep(program(platform, "grammy.ts", BOTS.grammy));
@@ -203,7 +210,7 @@ async function warmUp(platform: Platform, row: Row, result: Result): Promise<num
   const store = row.name.startsWith("Redclaw, m") ? "memory" : "sqlite";
   const common = { forMs: WARM_UP_MS, seed: 99 };
   if (row.transport === "web") {
-    // The visitors of one round write 8,100 messages.
+    // The visitors of one round write 5,400 messages.
     const [first, second] = [await measure(platform, row, common), await measure(platform, row, common)];
     return first.messages + second.messages;
   }
@@ -214,8 +221,17 @@ async function warmUp(platform: Platform, row: Row, result: Result): Promise<num
   const everyone = { conversations: WARM_UP, zipf: "in turn", firstChat: 1_000_000 } as const;
   const many = await measure(platform, row, { ...everyone, seed: 99, forMs: 60_000, messages: WARM_UP });
   const after = await costOf(row.system.child, { meter: "gc" });
-  result.conversations[store] = (after.rss - before.rss) / 1e6;
+  result.conversations[store] = {
+    rss: (after.rss - before.rss) / 1e6,
+    heap: (after.heap - before.heap) / 1e6,
+  };
   return few.messages + many.messages;
+}
+
+/** Is this part of the bench wanted? */
+function wants(part: "idle" | "rounds" | "fairness" | "slope" | "mission"): boolean {
+  if (flags.only !== undefined) return flags.only.split(",").includes(part);
+  return (part !== "slope" || flags.long) && (part !== "mission" || flags.mission);
 }
 
 const startedAt = performance.now();
