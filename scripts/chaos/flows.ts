@@ -15,8 +15,8 @@ export interface AccountNode {
 }
 
 /** Lines of a function node: the answer, after `delayMs`. */
-function echo(delayMs: number): string {
-  const answer = 'msg.payload = "echo " + msg.payload.text;';
+function echo(delayMs: number, typing: boolean): string {
+  const answer = `msg.payload = { text: "echo " + msg.payload.text, typing: ${typing} };`;
   return delayMs === 0
     ? `${answer} return msg;`
     : `setTimeout(() => { ${answer} node.send(msg); node.done(); }, ${delayMs});`;
@@ -26,6 +26,8 @@ export interface FlowOptions {
   publicUrl?: string;
   /** Milliseconds that the flow thinks about an answer. */
   thinkMs?: number;
+  /** The answer begins with "is typing". */
+  typing?: boolean;
   gateway?: Record<string, unknown>;
 }
 
@@ -55,7 +57,7 @@ export function echoFlow(accounts: readonly AccountNode[], options: FlowOptions 
       ...place,
       id: "echo",
       type: "function",
-      func: echo(options.thinkMs ?? 0),
+      func: echo(options.thinkMs ?? 0, options.typing === true),
       outputs: 1,
       wires: [["reply"]],
     },

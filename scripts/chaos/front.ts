@@ -5,6 +5,7 @@ import { sleep } from "./wait";
 
 export interface FrontCall {
   method: string;
+  token: string;
   /** `chat_id` of the call; empty when it has none. */
   chat: string;
   /** Milliseconds since 1970, when it arrived. */
@@ -44,6 +45,8 @@ export const tooMany = (seconds: number): Treatment => ({
 export class Front {
   readonly calls: FrontCall[] = [];
   rule: Rule = () => undefined;
+  /** The token that the server behind it knows; a call with any other is passed on with this one. */
+  token?: string;
   readonly #target: () => string;
   readonly #agent = new Agent({ keepAlive: true });
   #server?: Server;
@@ -89,6 +92,7 @@ export class Front {
     const body = Buffer.concat(chunks);
     const call: FrontCall = {
       method: /\/(\w+)(\?|$)/.exec(incoming.url ?? "")?.[1] ?? "",
+      token: /^\/bot([^/]+)/.exec(incoming.url ?? "")?.[1] ?? "",
       chat: /"?chat_id"?\s*[:=]\s*"?(-?\d+)/.exec(body.toString())?.[1] ?? "",
       at: Date.now(),
     };
@@ -112,7 +116,7 @@ export class Front {
       case "wait":
         await sleep(treatment.ms);
     }
-    const answer = await this.#forward(incoming, body);
+    const answer = await this.#forward(incoming, response, body);
     call.status = answer.status;
     if (treatment?.do === "lose") return cut();
     if (treatment?.do === "drip") return drip(response, answer, treatment.everyMs);
@@ -120,11 +124,15 @@ export class Front {
       response.writeHead(answer.status, { "content-type": "application/json" }).end(answer.body);
   }
 
-  #forward(incoming: IncomingMessage, body: Buffer): Promise<{ status: number; body: Buffer }> {
+  #forward(incoming: IncomingMessage, response: ServerResponse, body: Buffer): Promise<{ status: number; body: Buffer }> {
+    const place = (incoming.url ?? "/").replace(
+      /^\/bot[^/]+/,
+      (own) => (this.token === undefined ? own : `/bot${this.token}`),
+    );
     return new Promise((resolve, reject) => {
       const { host: _, ...headers } = incoming.headers;
       const outgoing = request(
-        this.#target() + incoming.url,
+        this.#target() + place,
         { method: incoming.method, headers: { ...headers, "content-length": body.length }, agent: this.#agent },
         async (answer) => {
           const chunks: Buffer[] = [];
@@ -138,7 +146,7 @@ export class Front {
       );
       outgoing.on("error", reject);
       // A poll that nobody waits for any more must not take the next update with it.
-      incoming.socket.once("close", () => outgoing.destroy());
+      response.once("close", () => outgoing.destroy());
       outgoing.end(body);
     });
   }
