@@ -4,7 +4,7 @@
  */
 import { NodeRedChild } from "./child";
 import { echoFlow } from "./flows";
-import { type Ledger, readLedger } from "./ledger";
+import { readLedger } from "./ledger";
 import { broken, judge, type Verdict } from "./oracle";
 import { databaseOf } from "./package";
 import { Random } from "./random";
@@ -72,7 +72,15 @@ export async function runChain(options: ChainOptions): Promise<ChainResult> {
     const wrong = broken(verdict, { kills: options.kills, resending: 1, holding: 3 });
     wrong.push(...loudnessOf(red.log));
     if (code !== 0) wrong.push(`it ended with code ${code}`);
-    return { seed: options.seed, kills: options.kills, early, verdict, broken: wrong, settledMs, log: red.log };
+    return {
+      seed: options.seed,
+      kills: options.kills,
+      early,
+      verdict,
+      broken: wrong,
+      settledMs,
+      log: red.log,
+    };
   } finally {
     load.stop();
     await world.close();
@@ -84,7 +92,6 @@ interface World {
   sides: (TelegramSide | WebSide)[];
   telegram: TelegramSide[];
   web: WebSide;
-  ledger(): Promise<Ledger>;
   close(): Promise<void>;
 }
 
@@ -103,7 +110,6 @@ async function openWorld(from?: string): Promise<World> {
     sides,
     telegram,
     web,
-    ledger: () => readLedger(databaseOf(red.userDir), red.from),
     async close() {
       await Promise.all(sides.map((side) => side.stop()));
       await red.remove();

@@ -1,5 +1,12 @@
 /** Stands between a bot and our Telegram server, keeps its own journal, and does to each call what a rule says. */
-import { Agent, createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
+import {
+  Agent,
+  createServer,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import { sleep } from "./wait";
 
@@ -124,16 +131,23 @@ export class Front {
       response.writeHead(answer.status, { "content-type": "application/json" }).end(answer.body);
   }
 
-  #forward(incoming: IncomingMessage, response: ServerResponse, body: Buffer): Promise<{ status: number; body: Buffer }> {
-    const place = (incoming.url ?? "/").replace(
-      /^\/bot[^/]+/,
-      (own) => (this.token === undefined ? own : `/bot${this.token}`),
+  #forward(
+    incoming: IncomingMessage,
+    response: ServerResponse,
+    body: Buffer,
+  ): Promise<{ status: number; body: Buffer }> {
+    const place = (incoming.url ?? "/").replace(/^\/bot[^/]+/, (own) =>
+      this.token === undefined ? own : `/bot${this.token}`,
     );
     return new Promise((resolve, reject) => {
       const { host: _, ...headers } = incoming.headers;
       const outgoing = request(
         this.#target() + place,
-        { method: incoming.method, headers: { ...headers, "content-length": body.length }, agent: this.#agent },
+        {
+          method: incoming.method,
+          headers: { ...headers, "content-length": body.length },
+          agent: this.#agent,
+        },
         async (answer) => {
           const chunks: Buffer[] = [];
           try {

@@ -64,8 +64,12 @@ for (const method of ["_write", "_writev"]) {
   net.Socket.prototype[method] = function (...values) {
     if (this.chaosIgnored) return original.apply(this, values);
     const [data] = values;
-    const text = Buffer.isBuffer(data) || typeof data === "string" ? String(data) : String(data?.[0]?.chunk ?? "");
-    const name = text.slice(0, 60).split("\r\n")[0].replace(/\/bot[^/]*/, "");
+    const text =
+      Buffer.isBuffer(data) || typeof data === "string" ? String(data) : String(data?.[0]?.chunk ?? "");
+    const name = text
+      .slice(0, 60)
+      .split("\r\n")[0]
+      .replace(/\/bot[^/]*/, "");
     step(`before sending ${name}`);
     const result = original.apply(this, values);
     step(`after sending ${name}`);

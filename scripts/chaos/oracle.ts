@@ -2,8 +2,9 @@
  * Judges a run by what the world outside saw (I1-I7 of the fault matrix). The product's own ledger is asked for one
  * thing only: whether a message that was not answered can be seen there, and why.
  */
-import type { Asked, Delivered, Side } from "./side";
+
 import type { Ledger } from "./ledger";
+import type { Asked, Delivered, Side } from "./side";
 
 export interface Verdict {
   asked: number;
@@ -141,7 +142,9 @@ export function broken(verdict: Verdict, bounds: Bounds = { kills: 0, resending:
   if (resend.length > IN_FLIGHT * bounds.kills * bounds.resending)
     wrong.push(`${resend.length} answered twice in ${bounds.kills} kills: ${some(resend)}`);
   if (verdict.visible > (bounds.visible ?? 0))
-    wrong.push(`${verdict.visible} given up although nothing was wrong with the platform: ${some(verdict.givenUp)}`);
+    wrong.push(
+      `${verdict.visible} given up although nothing was wrong with the platform: ${some(verdict.givenUp)}`,
+    );
   const held = Object.values(verdict.heldRows).reduce((sum, count) => sum + count, 0);
   if (held > IN_FLIGHT * bounds.kills * bounds.holding)
     wrong.push(`${held} held in ${bounds.kills} kills, although ${IN_FLIGHT} are in flight at most`);

@@ -57,13 +57,16 @@ process.on("message", (message) => {
   const { heapUsed } = process.memoryUsage();
   const seen = new Set();
   let layers = 0;
-  for (const server of servers) for (const handler of server.listeners("request")) layers += layersOf(handler, seen);
+  for (const server of servers)
+    for (const handler of server.listeners("request")) layers += layersOf(handler, seen);
   for (const application of applications) layers += layersOf(application, seen);
   process.send({
     rss: process.memoryUsage.rss(),
     heapUsed,
     resources: count(process.getActiveResourcesInfo()),
-    listeners: Object.fromEntries(process.eventNames().map((name) => [String(name), process.listenerCount(name)])),
+    listeners: Object.fromEntries(
+      process.eventNames().map((name) => [String(name), process.listenerCount(name)]),
+    ),
     layers,
   });
 });

@@ -1,6 +1,7 @@
 /** Deploys of every kind, one after the other, while people write: nothing lost, nothing doubled, nothing left behind. */
-import { type DeployType, type Insides, NodeRedChild } from "./child";
+
 import { loudnessOf } from "./chain";
+import { type DeployType, type Insides, NodeRedChild } from "./child";
 import { type AccountNode, echoFlow, type FlowOptions } from "./flows";
 import { readLedger } from "./ledger";
 import { broken, judge, type Verdict } from "./oracle";
@@ -102,7 +103,14 @@ export async function runRedeploys(options: {
     const verdict = judge(sides, await readLedger(databaseOf(red.userDir), red.from));
     const wrong = [...broken(verdict), ...leaks(before, after), ...loudnessOf(red.log)];
     if (code !== 0) wrong.push(`it ended with code ${code}`);
-    if (wrong.length > 0) wrong.push(red.log.split("\n").filter((line) => /warn|error/.test(line)).slice(-15).join("\n"));
+    if (wrong.length > 0)
+      wrong.push(
+        red.log
+          .split("\n")
+          .filter((line) => /warn|error/.test(line))
+          .slice(-15)
+          .join("\n"),
+      );
     return {
       seed,
       deploys: deploys + 1,
@@ -165,7 +173,8 @@ function leaks(before: Insides, after: Insides): string[] {
     const had = before.listeners[event] ?? 0;
     if (count > had) more.push(`listeners of process "${event}": ${had} before, ${count} after`);
   }
-  if (after.layers > before.layers) more.push(`Express layers: ${before.layers} before, ${after.layers} after`);
+  if (after.layers > before.layers)
+    more.push(`Express layers: ${before.layers} before, ${after.layers} after`);
   if (before.layers < 10) more.push(`the probe sees only ${before.layers} Express layers`);
   return more;
 }

@@ -81,7 +81,10 @@ export async function killAtEveryStep(options: StepsOptions): Promise<StepsResul
 }
 
 /** One script, one kill, and the life after it. */
-async function runScript({ promised, from = packageFolder, syscall }: StepsOptions, at: number): Promise<Run> {
+async function runScript(
+  { promised, from = packageFolder, syscall }: StepsOptions,
+  at: number,
+): Promise<Run> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "redclaw-steps-"));
   const stepFile = path.join(folder, "step");
   const port = promised === "key" ? await freePort() : 0;

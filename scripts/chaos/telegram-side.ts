@@ -1,7 +1,7 @@
 /** People who write to a bot, and what their chats show: seen from our Telegram server. */
 import type { Update } from "grammy/types";
 import { TelegramServer } from "../../test/platforms/telegram";
-import { type Asked, answerTo, type Delivered, newId, type Promised, type Side } from "./side";
+import { type Asked, answerTo, type Delivered, newId, type Side } from "./side";
 import { sleep } from "./wait";
 
 let bots = 0;
@@ -21,6 +21,8 @@ export class TelegramSide implements Side {
   readonly #asked: (Asked & { update: number })[] = [];
   /** Posts that were answered 2xx. */
   readonly #posted = new Set<number>();
+  /** The post of each chat that others wait for. */
+  readonly #chats = new Map<string, Promise<void>>();
   #next: number;
   #ended = false;
 
@@ -79,7 +81,6 @@ export class TelegramSide implements Side {
     this.#chats.set(chat, posting);
     await posting;
   }
-  readonly #chats = new Map<string, Promise<void>>();
 
   async #postUntilTaken(update: Update): Promise<void> {
     while (!this.#ended) {

@@ -46,9 +46,11 @@ class Visitor {
     this.posts.push(post);
     this.waiting += 1;
     this.lastPost = Date.now();
-    this.#working = this.#working.then(() => this.#post(post)).finally(() => {
-      this.waiting -= 1;
-    });
+    this.#working = this.#working
+      .then(() => this.#post(post))
+      .finally(() => {
+        this.waiting -= 1;
+      });
   }
 
   async #post(post: Post): Promise<void> {

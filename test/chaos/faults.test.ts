@@ -23,7 +23,8 @@ describe("a platform on a bad day", function () {
   function onceTo(chat: number, treatment: Treatment, times = 1): Rule {
     let left = times;
     return (call) => {
-      if (call.method !== "sendMessage" || call.chat !== String(20_000 + chat) || left === 0) return undefined;
+      if (call.method !== "sendMessage" || call.chat !== String(20_000 + chat) || left === 0)
+        return undefined;
       left -= 1;
       return treatment;
     };
@@ -57,7 +58,9 @@ describe("a platform on a bad day", function () {
     await eventually(() => until > 0, 5_000);
     const during = await pace(300, 100);
     assert.ok(await bot.answered(20_000), bot.red.log);
-    const inside = bot.front.calls.filter(({ chat, at }) => chat === limited && at > until - 2_990 && at < until);
+    const inside = bot.front.calls.filter(
+      ({ chat, at }) => chat === limited && at > until - 2_990 && at < until,
+    );
     assert.deepEqual(
       inside.map(({ method }) => method),
       [],
