@@ -66,7 +66,10 @@ describe("after a crash", () => {
     const other = await start();
     await new Promise((resolve) => setTimeout(resolve, 50));
     assert.equal(other.heard.length, 0);
-    assert.equal(await other.channel.gateway.inbox.sendAgain("acc", event.id), true);
+    assert.equal(
+      await other.channel.gateway.inbox.sendAgain(other.channel.definition, "acc", event.id),
+      true,
+    );
     await until(() => other.heard.length === 1);
   });
 

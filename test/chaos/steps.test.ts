@@ -1,0 +1,23 @@
+/** kill -9 at every step of a script of ten messages: before and after each COMMIT, each request and each answer. */
+import assert from "node:assert/strict";
+import { killAtEveryStep } from "../../scripts/chaos/steps";
+
+/** `STEP=41`: only that one, as a failure names it. */
+const only = process.env["STEP"] ? { only: Number(process.env["STEP"]) } : {};
+
+describe("a gateway that is killed at a step", function () {
+  this.timeout(300_000);
+
+  for (const [promised, what, stride] of [
+    ["hold", "Telegram, holding", 1],
+    ["resend", "Telegram, resending", 4],
+    ["key", "the web chat", 1],
+  ] as const) {
+    it(`${what}: loses nothing and doubles nothing it promised not to, at ${stride === 1 ? "every" : "every fourth"} step`, async () => {
+      const { kills, broken, doubled } = await killAtEveryStep({ promised, stride, ...only });
+      assert.deepEqual(broken, []);
+      if (promised !== "resend") assert.equal(doubled, 0);
+      if (!process.env["STEP"]) assert.ok(kills >= 60 / stride, `only ${kills} steps`);
+    });
+  }
+});
