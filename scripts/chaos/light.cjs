@@ -10,7 +10,7 @@ const { Gateway } = require(path.join(from, "dist/lib/gateway.js"));
 const say = (level) => (text) => console.log(`[${level}] ${text}`);
 const log = { debug() {}, info: say("info"), warn: say("warn"), error: say("error") };
 
-const gateway = new Gateway(log);
+const gateway = new Gateway({ log });
 gateway.configure("gw", { store: "sqlite", path: database, maxReplyAge: 600_000 });
 
 const opened = accounts.map(({ channel, ...settings }) => {
