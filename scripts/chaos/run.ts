@@ -2,7 +2,7 @@
  * `npm run chaos`: the long campaign of docs/reliability.md. Prints a table and writes the figures into that page.
  *
  * Options: `--kills 1000` (random kills), `--deploys 200`, `--backlog 100000`, `--seed N`, `--only kills,steps,...`
- * (kills, bursts, crashes, steps, strace, deploys, backlog, controls, tests), `--chains 2` (at the same time),
+ * (kills, bursts, crashes, steps, red, strace, deploys, backlog, controls, tests), `--chains 2` (at the same time),
  * `--no-write`. Runs against `dist/` of this checkout, or of the folder in `REDCLAW_PACKAGE`.
  */
 import { spawnSync } from "node:child_process";
@@ -18,6 +18,7 @@ import { type ChainResult, runChain } from "./chain";
 import { controls } from "./controls";
 import { runCrashLoop } from "./crash-loop";
 import { seedOfRun } from "./random";
+import { killNodeRedAtEveryStep } from "./red-steps";
 import { runRedeploys } from "./redeploys";
 import { killAtEveryStep, straceWorks } from "./steps";
 
@@ -107,6 +108,18 @@ const parts: Record<string, () => Promise<Line[]>> = {
       });
     }
     return lines;
+  },
+
+  async red() {
+    const { kills, asked, held, broken } = await killNodeRedAtEveryStep({ stride: 1 });
+    return [
+      {
+        what: "kill -9 of a real Node-RED at every step of ten messages",
+        size: `${kills} kills, ${asked} messages`,
+        found: `${held} held, 0 doubled`,
+        broken,
+      },
+    ];
   },
 
   async strace() {
