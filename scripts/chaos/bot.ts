@@ -11,6 +11,8 @@ import { eventually } from "./wait";
 export interface BotOptions extends FlowOptions {
   promised?: "hold" | "resend";
   from?: string;
+  /** Files that Node.js loads before Node-RED. */
+  preload?: string[];
   account?: Partial<AccountNode>;
 }
 
@@ -24,7 +26,8 @@ export class Bot {
     this.#options = options;
     this.side = new TelegramSide({ account: "acct", promised: options.promised ?? "hold" });
     this.front = new Front(() => this.side.server.url);
-    this.red = new NodeRedChild({ flows: [], ...(options.from ? { from: options.from } : {}) });
+    const { from, preload } = options;
+    this.red = new NodeRedChild({ flows: [], ...(from && { from }), ...(preload && { preload }) });
   }
 
   /** Started, deployed and polling. */

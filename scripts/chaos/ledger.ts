@@ -4,9 +4,12 @@ import { DatabaseSync } from "node:sqlite";
 import type { Row } from "../../lib/store/store";
 import { openLedger } from "./package";
 
+/** Held: may have arrived. Failed: the answer was given up. Quarantined: the message was given up. */
+export type Seen = "held" | "failed" | "quarantined";
+
 export interface Ledger {
   /** Where a message that was not answered can be seen. */
-  seen(eventId: string): "held" | "visible" | undefined;
+  seen(eventId: string): Seen | undefined;
   /** All that is known of it, for a failure's text. */
   describe(eventId: string): string;
   unsettled: { eventId: string; what: string }[];
@@ -37,9 +40,12 @@ export async function readLedger(file: string, from?: string): Promise<Ledger> {
   for (const { state, account = "" } of responses)
     if (state === "unknown") heldRows[account] = (heldRows[account] ?? 0) + 1;
   const seen: Ledger["seen"] = (eventId) => {
-    const states = (rows.get(eventId) ?? []).map(({ state = "" }) => state);
-    if (states.includes("unknown")) return "held";
-    return states.some((state) => VISIBLE.has(state)) ? "visible" : undefined;
+    const found = rows.get(eventId) ?? [];
+    const visible = (kind: string) =>
+      found.some(({ space, state = "" }) => space === kind && VISIBLE.has(state));
+    if (found.some(({ state }) => state === "unknown")) return "held";
+    if (visible("response")) return "failed";
+    return visible("event") ? "quarantined" : undefined;
   };
   return {
     damage,

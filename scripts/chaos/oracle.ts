@@ -12,8 +12,10 @@ export interface Verdict {
   answered: number;
   /** Not answered, and to be seen in the ledger as "may not have been delivered". */
   held: number;
-  /** Not answered, and to be seen in the ledger as failed, expired or quarantined. */
-  visible: number;
+  /** Not answered, and to be seen in the ledger as failed or expired. */
+  failed: number;
+  /** Not answered, and to be seen in the ledger as given up before there was an answer. */
+  quarantined: number;
   /** Those, with what the ledger says. */
   givenUp: string[];
   /** I1: acknowledged, not answered, and nowhere to be seen. */
@@ -40,7 +42,8 @@ export function judge(sides: readonly Side[], ledger?: Ledger): Verdict {
     acknowledged: 0,
     answered: 0,
     held: 0,
-    visible: 0,
+    failed: 0,
+    quarantined: 0,
     givenUp: [],
     lost: [],
     stuck: [],
@@ -84,10 +87,9 @@ function judgeSilence(message: Asked, name: string, verdict: Verdict, ledger?: L
     return;
   }
   const seen = message.eventId === undefined ? undefined : ledger?.seen(message.eventId);
-  if (seen === "held") verdict.held += 1;
-  else if (seen === "visible") {
-    verdict.visible += 1;
-    verdict.givenUp.push(`${name} (ledger: ${ledger?.describe(message.eventId ?? "")})`);
+  if (seen !== undefined) {
+    verdict[seen] += 1;
+    if (seen !== "held") verdict.givenUp.push(`${name} (ledger: ${ledger?.describe(message.eventId ?? "")})`);
   } else verdict.lost.push(`${name} (ledger: ${ledger?.describe(message.eventId ?? "") ?? "not asked"})`);
 }
 
@@ -116,8 +118,10 @@ export interface Bounds {
   /** Accounts that resend / hold; at most eight sends of each are in flight at a kill. */
   resending: number;
   holding: number;
-  /** Messages that may end as failed or quarantined, although the platform was well. */
-  visible?: number;
+  /** Answers that may be given up. */
+  failed?: number;
+  /** Messages that may be given up: they were in the flow at more than three crashes, or are too old. */
+  quarantined?: number;
 }
 
 /** Sends in flight of one class C account. */
@@ -141,10 +145,11 @@ export function broken(verdict: Verdict, bounds: Bounds = { kills: 0, resending:
   const { resend } = verdict.doubled;
   if (resend.length > IN_FLIGHT * bounds.kills * bounds.resending)
     wrong.push(`${resend.length} answered twice in ${bounds.kills} kills: ${some(resend)}`);
-  if (verdict.visible > (bounds.visible ?? 0))
-    wrong.push(
-      `${verdict.visible} given up although nothing was wrong with the platform: ${some(verdict.givenUp)}`,
-    );
+  for (const how of ["failed", "quarantined"] as const)
+    if (verdict[how] > (bounds[how] ?? 0))
+      wrong.push(
+        `${verdict[how]} ${how} although nothing was wrong with the platform: ${some(verdict.givenUp)}`,
+      );
   const held = Object.values(verdict.heldRows).reduce((sum, count) => sum + count, 0);
   if (held > IN_FLIGHT * bounds.kills * bounds.holding)
     wrong.push(`${held} held in ${bounds.kills} kills, although ${IN_FLIGHT} are in flight at most`);

@@ -2,7 +2,7 @@
  * `npm run chaos`: the long campaign of docs/reliability.md. Prints a table and writes the figures into that page.
  *
  * Options: `--kills 1000` (random kills), `--deploys 200`, `--backlog 100000`, `--seed N`, `--only kills,steps,...`
- * (kills, bursts, crashes, steps, strace, deploys, backlog, controls, tests), `--chains 2` (at the same time),
+ * (kills, bursts, crashes, steps, red, strace, deploys, backlog, controls, tests), `--chains 2` (at the same time),
  * `--no-write`. Runs against `dist/` of this checkout, or of the folder in `REDCLAW_PACKAGE`.
  */
 import { spawnSync } from "node:child_process";
@@ -18,6 +18,7 @@ import { type ChainResult, runChain } from "./chain";
 import { controls } from "./controls";
 import { runCrashLoop } from "./crash-loop";
 import { seedOfRun } from "./random";
+import { killNodeRedAtEveryStep } from "./red-steps";
 import { runRedeploys } from "./redeploys";
 import { killAtEveryStep, straceWorks } from "./steps";
 
@@ -69,7 +70,7 @@ const parts: Record<string, () => Promise<Line[]>> = {
       {
         what: "kill -9 at random moments under load",
         size: `${sum(({ kills }) => kills)} kills (${sum(({ early }) => early)} of them at the start), ${sum(({ verdict }) => verdict.asked)} messages`,
-        found: `${sum(({ verdict }) => verdict.lost.length)} lost; doubled: web ${sum(({ verdict }) => verdict.doubled.key.length)}, hold ${sum(({ verdict }) => verdict.doubled.hold.length)}, resend ${sum(({ verdict }) => verdict.doubled.resend.length)}; ${held} held, ${sum(({ verdict }) => verdict.visible)} given up and shown; ${sum(({ verdict }) => verdict.inversions.length)} out of order; settled within ${Math.max(...results.map(({ settledMs }) => settledMs))} ms`,
+        found: `${sum(({ verdict }) => verdict.lost.length)} lost; doubled: web ${sum(({ verdict }) => verdict.doubled.key.length)}, hold ${sum(({ verdict }) => verdict.doubled.hold.length)}, resend ${sum(({ verdict }) => verdict.doubled.resend.length)}; ${held} held, ${sum(({ verdict }) => verdict.failed)} failed, ${sum(({ verdict }) => verdict.quarantined)} quarantined; ${sum(({ verdict }) => verdict.inversions.length)} out of order; settled within ${Math.max(...results.map(({ settledMs }) => settledMs))} ms`,
         broken: results.flatMap(({ broken, seed: own }) => broken.map((what) => `seed ${own}: ${what}`)),
       },
     ];
@@ -91,7 +92,7 @@ const parts: Record<string, () => Promise<Line[]>> = {
 
   async crashes() {
     const broken = await runCrashLoop();
-    const found = "channels down, editor up, the log says why";
+    const found = broken.length === 0 ? "channels down, editor up, the log says why" : "not as promised";
     return [{ what: "three starts that die at once", size: "4 starts", found, broken }];
   },
 
@@ -107,6 +108,18 @@ const parts: Record<string, () => Promise<Line[]>> = {
       });
     }
     return lines;
+  },
+
+  async red() {
+    const { kills, asked, held, broken } = await killNodeRedAtEveryStep({ stride: 1 });
+    return [
+      {
+        what: "kill -9 of a real Node-RED at every step of ten messages",
+        size: `${kills} kills, ${asked} messages`,
+        found: `${held} held, 0 doubled`,
+        broken,
+      },
+    ];
   },
 
   async strace() {

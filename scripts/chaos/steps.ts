@@ -22,7 +22,6 @@ export interface StepsOptions {
   from?: string;
   /** Kill at this step only. */
   only?: number;
-  first?: number;
   /** Every so many steps; 1: at each. */
   stride?: number;
   /** Several scripts at a time. */
@@ -57,7 +56,7 @@ const SETTLE_WITHIN_MS = 60_000;
 export async function killAtEveryStep(options: StepsOptions): Promise<StepsResult> {
   const { promised, stride = 1, workers = 3 } = options;
   const result: StepsResult = { promised, kills: 0, places: {}, held: 0, doubled: 0, broken: [] };
-  let next = options.only ?? options.first ?? 1;
+  let next = options.only ?? 1;
   let finished = false;
   const work = async () => {
     while (!finished && next < STEPS_MAX) {

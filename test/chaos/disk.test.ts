@@ -175,7 +175,13 @@ describe("a disk and a clock on a bad day", function () {
       assert.ok(await eventually(() => bot.side.server.pending.length === 0, 10_000), bot.red.log);
       await sleep(3_000);
     }
-    const { broken } = await bot.verdict({ kills: 2, resending: 0, holding: 1, visible: 1000 });
+    const { broken } = await bot.verdict({
+      kills: 2,
+      resending: 0,
+      holding: 1,
+      failed: 1000,
+      quarantined: 1000,
+    });
     assert.deepEqual(broken, [], bot.red.log);
   });
 });
