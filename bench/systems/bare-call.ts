@@ -1,4 +1,4 @@
-/** Calls of the Bot API with undici's `request`: cheaper than node:http's client and half as dear as `fetch`. */
+/** Calls of the Bot API with undici's `request`: the cheapest client that is not a bare socket. */
 import { Pool } from "undici";
 import type { Call } from "./echo";
 
