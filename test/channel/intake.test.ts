@@ -1,6 +1,5 @@
 /** What comes in by webhook from somebody who hangs up, is slow, knocks often, or writes an odd address. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer, request as httpRequest, type IncomingHttpHeaders, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
@@ -242,16 +241,17 @@ describe("webhook intake", () => {
     let most = 0;
     const watch = setInterval(() => {
       most = Math.max(most, process.memoryUsage().rss);
-    }, 10);
+    }, 10).unref();
     const block = Buffer.alloc(65_536, 0x78);
     const head = `POST ${PATH} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n`;
     const said = await raw(async (socket) => {
       socket.write(head);
-      const closed = once(socket, "close");
+      const closed = new Promise((resolve) => socket.on("close", resolve));
       for (let sent = 0; sent < 300 * 1024 * 1024 && socket.writable; sent += block.length) {
         socket.write("10000\r\n");
         socket.write(block);
-        if (!socket.write("\r\n")) await Promise.race([once(socket, "drain"), closed]);
+        if (!socket.write("\r\n"))
+          await Promise.race([new Promise((resolve) => socket.once("drain", resolve)), closed]);
       }
     });
     assert.match(said, /^HTTP\/1.1 413 /);

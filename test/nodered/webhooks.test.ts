@@ -167,6 +167,10 @@ describe("webhooks in a real Node-RED", function () {
       assert.deepEqual(await red.get("redclaw/api/accounts/acc/webhook"), { warnings: [] });
       assert.doesNotMatch(red.logs(), /\[warn\].*(redclaw|webhook|signed)/i);
       assert.equal(await call(address, "[".repeat(200_000)), 400);
+      if (options.adminAuth) {
+        const { status } = await fetch(`${red.adminUrl}/redclaw/api/accounts/acc/webhook`);
+        assert.equal(status, 401, "a stranger asks what stands in the way");
+      }
       if (options.settings?.["httpNodeAuth"])
         assert.equal((await fetch(`${red.nodeUrl}/redclaw/web/x`)).status, 401, "pages ask for the login");
     });

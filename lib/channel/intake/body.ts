@@ -1,8 +1,8 @@
 /** The raw bytes of a request, with a limit on their number, their time, and on all bodies together. */
 import type { IncomingMessage } from "node:http";
 
-export const BODY_MAX = 1024 * 1024;
-export const BODY_WITHIN_MS = 5000;
+const BODY_MAX = 1024 * 1024;
+const BODY_WITHIN_MS = 5000;
 /** All bodies that are being received, together: many callers at once cannot use up the memory. */
 const TOGETHER_MAX = 64 * 1024 * 1024;
 const ROOM_MIN = 4096;
