@@ -146,7 +146,7 @@ export class Inbox {
       room -= 1;
     }
     for (const key in remember)
-      writes.push({ put: { space: `account:${account}`, key, value: remember[key], at: now } });
+      writes.push({ put: { space: `account:${account}`, key, value: null, body: remember[key], at: now } });
     for (const event of events) this.#chatSeen(event, now, writes);
     if (writes.length === 0) return;
     const isNew = await ledger.commit(writes);

@@ -46,7 +46,7 @@ describe("inbox", () => {
       return commit(writes);
     };
     await account.accept(messageEvent(), { offset: 42 });
-    assert.equal((await store.get("account:acc", "offset"))?.value, 42);
+    assert.equal((await store.get("account:acc", "offset"))?.body, 42);
     assert.ok(commits.some((writes) => writes >= 2));
   });
 

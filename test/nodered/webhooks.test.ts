@@ -54,6 +54,7 @@ module.exports = defineChannel({
 
 /** Counts what a deploy could leave behind. */
 const COUNT = `module.exports = (RED) => {
+  RED.httpAdmin.get("/peak", (request, response) => response.json(process.resourceUsage().maxRSS / 1024));
   RED.httpAdmin.get("/count", (request, response) => {
     const layers = (app) => (app._router ?? app.router).stack.length;
     response.json({
@@ -167,6 +168,10 @@ describe("webhooks in a real Node-RED", function () {
       assert.deepEqual(await red.get("redclaw/api/accounts/acc/webhook"), { warnings: [] });
       assert.doesNotMatch(red.logs(), /\[warn\].*(redclaw|webhook|signed)/i);
       assert.equal(await call(address, "[".repeat(200_000)), 400);
+      if (options.adminAuth) {
+        const { status } = await fetch(`${red.adminUrl}/redclaw/api/accounts/acc/webhook`);
+        assert.equal(status, 401, "a stranger asks what stands in the way");
+      }
       if (options.settings?.["httpNodeAuth"])
         assert.equal((await fetch(`${red.nodeUrl}/redclaw/web/x`)).status, 401, "pages ask for the login");
     });
@@ -186,18 +191,42 @@ describe("webhooks in a real Node-RED", function () {
     assert.equal(await call(`http://127.0.0.1:${port}/redclaw/signed/acc`), 200);
   });
 
-  it("httpAdminRoot false: webhooks come in all the same", async () => {
+  /** Starts with flows that are there already; without the admin API nothing could be deployed. */
+  const startWith = async (settings: Record<string, unknown>) => {
     const flows = flow({ publicUrl: "https://gateway.invalid" }) as unknown as { credentials?: object }[];
     runtime = await startNodeRed({
-      settings: { httpAdminRoot: false, credentialSecret: false },
+      settings: { credentialSecret: false, ...settings },
       flows: flows.map(({ credentials: _, ...node }) => node) as never,
       prepare: (userDir) => {
         prepare(userDir);
         fs.writeFileSync(path.join(userDir, "flows_cred.json"), JSON.stringify({ acc: { secret: SECRET } }));
       },
     });
-    const address = `${runtime.url}/redclaw/signed/acc`;
-    await until(async () => (await call(address).catch(() => 0)) === 200, runtime.logs);
+    return runtime;
+  };
+
+  it("httpAdminRoot false: webhooks come in all the same", async () => {
+    const red = await startWith({ httpAdminRoot: false });
+    const address = `${red.url}/redclaw/signed/acc`;
+    await until(async () => (await call(address).catch(() => 0)) === 200, red.logs);
+  });
+
+  it("from the start of Node-RED to its end, a call is taken or refused for now, never unknown", async () => {
+    const uiPort = await freePort();
+    const answers = new Set<number>();
+    let running = true;
+    const calling = (async () => {
+      while (running) answers.add(await call(`http://127.0.0.1:${uiPort}/redclaw/signed/acc`).catch(() => 0));
+    })();
+    const red = await startWith({ uiPort });
+    await until(() => answers.has(200), red.logs);
+    await red.stop();
+    running = false;
+    await calling;
+    assert.deepEqual(
+      [...answers].filter((status) => ![0, 200, 503].includes(status)),
+      [],
+    );
   });
 
   it("says once what is missing: a public address, https, a secret", async () => {
@@ -333,6 +362,43 @@ describe("webhooks in a real Node-RED", function () {
     await until(() => /"70000" is no port for webhooks/.test(red.logs()), red.logs);
   });
 
+  it("an upload of 300 MB, and bodies in crumbs, leave the memory of Node-RED as it was", async () => {
+    const red = await start();
+    await red.deploy(flow({ publicUrl: red.url }));
+    await connected(red);
+    const before = await red.get<number>("peak");
+    const { port } = new URL(red.url);
+    const head = "POST /redclaw/signed/acc HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    /** Writes until the other side has closed, and answers what it said. */
+    const upload = async (piece: Buffer, most: number) => {
+      const socket = connect(Number(port), "127.0.0.1");
+      socket.write(head);
+      let said = "";
+      socket.on("data", (chunk) => {
+        said += chunk;
+      });
+      const closed = new Promise((resolve) => socket.on("close", resolve).on("error", resolve));
+      for (let sent = 0; sent < most && socket.writable; sent += piece.length) {
+        if (!socket.write(piece)) await Promise.race([new Promise((go) => socket.once("drain", go)), closed]);
+      }
+      if (socket.writable) socket.write("0\r\n\r\n");
+      await closed;
+      return said;
+    };
+    const large = Buffer.concat([
+      Buffer.from("100000\r\n"),
+      Buffer.alloc(0x100000, 0x20),
+      Buffer.from("\r\n"),
+    ]);
+    assert.match(await upload(large, 300 * large.length), /^HTTP\/1.1 413 /);
+    const grown = async () => (await red.get<number>("peak")) - before;
+    assert.ok((await grown()) < 40, `${await grown()} MB more after 300 MB`);
+    const crumbs = Buffer.from("1\r\nx\r\n".repeat(10_000));
+    const answers = await Promise.all(Array.from({ length: 8 }, () => upload(crumbs, 110 * crumbs.length)));
+    for (const said of answers) assert.match(said, /^HTTP\/1.1 (413|408) /);
+    assert.ok((await grown()) < 120, `${await grown()} MB more after bodies in crumbs`);
+  });
+
   it("twenty deploys leave no handler, listener or port behind", async () => {
     const red = await start();
     const port = await freePort();
@@ -354,7 +420,7 @@ describe("webhooks in a real Node-RED", function () {
     assert.deepEqual(await red.get("count"), before);
   });
 
-  it("while Node-RED stops or starts, no call is answered with 200 or 404", async () => {
+  it("through deploys, a call is taken or refused for now, never unknown", async () => {
     const red = await start();
     await red.deploy(flow({ publicUrl: red.url }));
     await connected(red);

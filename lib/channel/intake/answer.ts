@@ -1,8 +1,9 @@
 /** Short plain answers to strangers. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-/** How long the rest of a refused body is still taken off the wire, and thrown away. */
+/** How long, and how much of, a refused body is still taken off the wire and thrown away. */
 const LINGER_MS = 1000;
+const LINGER_BYTES = 4 * 1024 * 1024;
 
 export function answer(
   response: ServerResponse,
@@ -39,7 +40,13 @@ export function refuse(
     response.end();
   };
   const timer = setTimeout(end, LINGER_MS);
-  request.on("end", end).on("close", end).on("error", end).resume();
+  let swallowed = 0;
+  request.on("end", end).on("close", end).on("error", end);
+  request.on("data", (chunk: Buffer) => {
+    swallowed += chunk.length;
+    if (swallowed > LINGER_BYTES) request.pause();
+  });
+  request.resume();
 }
 
 function headersOf(text: string): Record<string, string | number> {

@@ -1,10 +1,12 @@
 /** The raw bytes of a request, with a limit on their number, their time, and on all bodies together. */
 import type { IncomingMessage } from "node:http";
 
-export const BODY_MAX = 1024 * 1024;
-export const BODY_WITHIN_MS = 5000;
-/** All bodies that are being received, together: many callers at once cannot use up the memory. */
+const BODY_MAX = 1024 * 1024;
+const BODY_WITHIN_MS = 5000;
+/** All larger bodies that are being received, together: many callers at once cannot use up the memory. */
 const TOGETHER_MAX = 64 * 1024 * 1024;
+/** An ordinary message finds room even when strangers take all the rest. */
+const SMALL = 64 * 1024;
 const ROOM_MIN = 4096;
 
 let together = 0;
@@ -16,11 +18,11 @@ let together = 0;
 export function readBody(
   request: IncomingMessage,
 ): Promise<Buffer | "too-large" | "too-slow" | "too-many" | "gone"> {
-  const announced = Number(request.headers["content-length"] ?? 0);
-  if (announced > BODY_MAX) return Promise.resolve("too-large");
+  if (Number(request.headers["content-length"] ?? 0) > BODY_MAX) return Promise.resolve("too-large");
   if (request.destroyed) return Promise.resolve("gone");
   return new Promise((resolve) => {
-    // One block that grows: a body in crumbs would otherwise cost a hundred bytes for each of its bytes.
+    // One block that grows with what really came: a body in crumbs would otherwise cost a hundred bytes for each byte,
+    // and one that is only announced would take the room of others.
     let block = Buffer.alloc(0);
     let size = 0;
     const finish = (result: Parameters<typeof resolve>[0]) => {
@@ -33,8 +35,8 @@ export function readBody(
       const needed = size + chunk.length;
       if (needed > BODY_MAX) return finish("too-large");
       if (needed > block.length) {
-        const room = Math.min(BODY_MAX, Math.max(needed, announced, 2 * block.length, ROOM_MIN));
-        if (together + room - block.length > TOGETHER_MAX) return finish("too-many");
+        const room = Math.min(BODY_MAX, Math.max(needed, 2 * block.length, ROOM_MIN));
+        if (room > SMALL && together + room - block.length > TOGETHER_MAX) return finish("too-many");
         together += room - block.length;
         const larger = Buffer.allocUnsafe(room);
         block.copy(larger, 0, 0, size);
