@@ -52,7 +52,7 @@ export async function readLedger(file: string, from?: string): Promise<Ledger> {
     heldRows,
     seen,
     describe(eventId) {
-      const found = (rows.get(eventId) ?? []).map(({ space, state, value, trail }) => {
+      const found = (rows.get(eventId.split("/")[0] as string) ?? []).map(({ space, state, value, trail }) => {
         const how = (value as { how?: string; reason?: string } | null) ?? {};
         return `${space} ${state} ${how.how ?? how.reason ?? ""} ${JSON.stringify(trail ?? [])}`;
       });
