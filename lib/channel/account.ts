@@ -47,7 +47,6 @@ export class Account {
   readonly #gateway: Gateway;
   readonly #ending = new AbortController();
   readonly #cutting = new AbortController();
-  readonly #inFlight = new Set<Promise<unknown>>();
   readonly #http: Http;
   readonly #watchers = new Set<(status: ConnectionStatus) => void>();
   #nodeLog: Log;
@@ -119,14 +118,8 @@ export class Account {
    * Runs one request to the platform. A closing account lets it finish (a request cut in the middle would leave a
    * message that may or may not have arrived) and cuts it only when it takes too long.
    */
-  async request<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const running = work(this.#cutting.signal);
-    this.#inFlight.add(running);
-    try {
-      return await running;
-    } finally {
-      this.#inFlight.delete(running);
-    }
+  request<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return work(this.#cutting.signal);
   }
 
   /** Milliseconds that the platform still wants us to wait; 0 when it does not. */
@@ -241,7 +234,7 @@ export class Account {
     if (!client || this.signal.aborted) return;
     this.#client = undefined;
     clearTimeout(this.#silence);
-    await within(FINISH_WITHIN_MS, Promise.allSettled([...this.#inFlight]));
+    await within(FINISH_WITHIN_MS, this.#gateway.outbox.quiet(this));
     await within(
       CLOSE_WITHIN_MS,
       client.close().catch((error) => this.log.debug(asError(error).message)),
@@ -498,7 +491,7 @@ export class Account {
     const client = this.#client;
     this.#client = undefined;
     this.#lose?.(asError(this.signal.reason));
-    await within(FINISH_WITHIN_MS, Promise.allSettled([...this.#inFlight, this.#gateway.outbox.quiet(this)]));
+    await within(FINISH_WITHIN_MS, this.#gateway.outbox.quiet(this));
     this.#cutting.abort(this.signal.reason);
     const closing = Promise.resolve()
       .then(() => client?.close())

@@ -13,6 +13,8 @@ import { isStoreTrouble, type Ledger, RESPONSE, type ResponseMarks } from "./led
 import { backoff } from "./retry";
 
 const STORE_RETRY_MS = 1000;
+const OVER: Outcome = { over: true, inMs: 0, platform: "silent" };
+const AGAIN: Outcome = { over: false, inMs: 0, platform: "silent" };
 
 /** What the outbox does for its deliveries. */
 export interface DeliveryHost {
@@ -100,7 +102,7 @@ export class Delivery implements Work {
       const error = asError(thrown);
       if (isStoreTrouble(error)) return { over: false, inMs: STORE_RETRY_MS, platform: "silent" };
       await this.#stop("failed", toRedclaw(error));
-      return { over: true, platform: "silent" };
+      return OVER;
     }
   }
 
@@ -110,18 +112,18 @@ export class Delivery implements Work {
       await this.#writing;
       this.#writing = undefined;
     }
-    if (this.#response === undefined && !(await this.#read())) return { over: true, platform: "silent" };
+    if (this.#response === undefined && !(await this.#read())) return OVER;
     const actions = this.#render();
     const action = actions[this.marks.done];
     if (!action) return this.#done();
     const marked = action.do === "send" && account.marksSending;
     const marking = await this.#mark(marked);
-    if (marking === "over") return { over: true, platform: "silent" };
-    if (marking === "adopted") return { over: false, inMs: 0, platform: "silent" };
+    if (marking === "over") return OVER;
+    if (marking === "adopted") return AGAIN;
     const client = account.client;
     if (!client || account.signal.aborted) {
       if (this.#written === "sending" && !this.#unsure) await this.#move("intended");
-      return { over: false, inMs: 0, platform: "silent" };
+      return AGAIN;
     }
     try {
       const messageId = await account.request((signal) => this.#perform(client, action, signal));
@@ -135,9 +137,10 @@ export class Delivery implements Work {
     this.marks.done += 1;
     if (this.marks.done === actions.length) return this.#done("answered");
     // Between two parts nothing is on its way: a stop now loses none and sends none twice.
-    await this.#host.ledger.record([this.#host.ledger.moveResponse(this.key, "intended", this.marks)]);
+    const { ledger } = this.#host;
+    const written = this.#record([ledger.moveResponse(this.key, "intended", this.marks)]);
     this.#written = "intended";
-    return { over: false, inMs: 0, platform: "answered" };
+    return { over: false, inMs: 0, platform: "answered", written };
   }
 
   /**
@@ -277,7 +280,7 @@ export class Delivery implements Work {
     const error = asError(thrown);
     if (!(error instanceof ChannelError)) {
       await this.#stop("failed", toRedclaw(error));
-      return { over: true, platform: "silent" };
+      return OVER;
     }
     const { fault } = error;
     const action = actions[this.marks.done] as Action;
@@ -289,7 +292,7 @@ export class Delivery implements Work {
       this.#unsure = true;
       if (!account.mayRetryUnknown && this.marks.resend !== true) {
         await this.#stop("unknown", heldError(account, error));
-        return { over: true, platform: "failed" };
+        return { over: true, inMs: 0, platform: "failed" };
       }
     }
     const platform = ["unreachable", "unavailable", "interrupted"].includes(fault) ? "failed" : "answered";
@@ -297,14 +300,14 @@ export class Delivery implements Work {
     const again = error.retryable || fault === "auth" || fault === "interrupted";
     if (!again) {
       await this.#stop("failed", error);
-      return { over: true, platform };
+      return { over: true, inMs: 0, platform };
     }
     this.#attempt += 1;
     const inMs = error.retryAfterMs ?? (fault === "auth" ? 0 : backoff(this.#attempt));
     if (fault === "rate") account.slowDown(inMs, error.scope === "chat" ? this.conversation : undefined);
     if (this.#host.ledger.clock.now() + inMs > this.deadline) {
       await this.#stop("expired", tooLate(account, error));
-      return { over: true, platform };
+      return { over: true, inMs: 0, platform };
     }
     // Nothing of this part left: the row goes back to waiting, so that a crash now does not hold it.
     if (this.#written === "sending" && !this.#unsure) await this.#move("intended", error.code);
@@ -327,9 +330,16 @@ export class Delivery implements Work {
       sentAt: new Date(ledger.clock.now()).toISOString(),
     };
     marks.receipt = receipt;
-    await ledger.record([ledger.sendResponse(this.key, marks), ...this.#settling("answered")]);
-    this.#end(() => this.#resolve(receipt));
-    return { over: true, platform };
+    const writes = [ledger.sendResponse(this.key, marks), ...this.#settling("answered")];
+    // The sender hears of it when it is on the disk.
+    const written = this.#record(writes).then(() => this.#end(() => this.#resolve(receipt)));
+    return { over: true, inMs: 0, platform, written };
+  }
+
+  #record(writes: Write[]): Promise<void> {
+    return this.#host.ledger
+      .record(writes)
+      .catch((error) => this.account.log.error(`The ledger refused an entry: ${asError(error).message}`));
   }
 
   #settling(how: "answered" | "held" | "failed"): Write[] {

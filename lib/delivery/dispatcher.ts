@@ -8,11 +8,17 @@ import type { Limiter } from "./limiter";
 import { Rounds } from "./rounds";
 
 /** What came of one request. */
-export type Outcome =
-  /** This work is over. */
-  | { over: true; platform: "answered" | "failed" | "silent" }
-  /** There is more to do for it, after `inMs`. */
-  | { over: false; inMs: number; platform: "answered" | "failed" | "silent" };
+export interface Outcome {
+  /** This work is over; else there is more to do for it, after `inMs`. */
+  over: boolean;
+  inMs: number;
+  platform: "answered" | "failed" | "silent";
+  /**
+   * What came of it is on its way to the disk. Nobody has to wait: the store writes in the order it was told, so the
+   * mark of the request that follows is not written before it.
+   */
+  written?: Promise<void>;
+}
 
 /** One response on its way. */
 export interface Work {
@@ -55,6 +61,7 @@ export class Dispatcher {
   readonly #lanes = new Map<string, Lane>();
   readonly #rounds = new Rounds<Lane>();
   #inFlight = 0;
+  #writing = 0;
   #timer?: NodeJS.Timeout;
   #expiry?: NodeJS.Timeout;
   #stopped = false;
@@ -143,7 +150,7 @@ export class Dispatcher {
     work.step().then(
       (outcome) => this.#came(lane, outcome),
       // A step that rejects is our own fault; the lane must go on all the same.
-      () => this.#came(lane, { over: true, platform: "silent" }),
+      () => this.#came(lane, { over: true, inMs: 0, platform: "silent" }),
     );
   }
 
@@ -154,8 +161,15 @@ export class Dispatcher {
     else if (outcome.platform === "answered") {
       if (breaker.succeeded()) breakerChanged(false);
     } else if (breaker.failed()) breakerChanged(true);
-    this.#served(lane, outcome.over, outcome.over ? 0 : outcome.inMs);
-    if (this.#inFlight === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    if (outcome.written) {
+      this.#writing += 1;
+      outcome.written.then(() => {
+        this.#writing -= 1;
+        this.#tellIdle();
+      });
+    }
+    this.#served(lane, outcome.over, outcome.inMs);
+    this.#tellIdle();
     this.pump();
   }
 
@@ -176,9 +190,15 @@ export class Dispatcher {
     }
   }
 
-  /** Resolves when no request is in flight. */
+  /** Resolves when no request is in flight, and what came of all of them is written down. */
   idle(): Promise<void> {
-    return this.#inFlight === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+    return this.#inFlight + this.#writing === 0
+      ? Promise.resolve()
+      : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  #tellIdle(): void {
+    if (this.#inFlight + this.#writing === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   /** Ends: what is in flight may finish, everything else leaves. */

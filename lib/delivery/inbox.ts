@@ -10,6 +10,7 @@ import { checkEvent } from "../message/check";
 import type { ChatContext, MessageEvent } from "../message/types";
 import type { Store, Write } from "../store/store";
 import { type Ending, EVENT, type EventMarks, type Ledger } from "./ledger";
+import { Recent } from "./recent";
 import { Waiting, type WaitingEvent } from "./waiting";
 
 /** An event without an answer is let go after this long; `ai` extends it while it works. */
@@ -50,7 +51,7 @@ interface Box {
   /** What came while older events were still being read from the store. */
   late?: WaitingEvent[];
   definition?: ChannelDefinition;
-  leases: Map<string, Lease>;
+  account: string;
   fresh: Lease[];
   freshCount: number;
   working: number;
@@ -76,7 +77,8 @@ export interface InboxOptions {
 export class Inbox {
   readonly #o: InboxOptions;
   readonly #boxes = new Map<string, Box>();
-  readonly #settled = new Set<string>();
+  readonly #settled = new Recent<true>(SETTLED_KEPT);
+  readonly #leases = new Map<string, Lease>();
   readonly #chatsSeen = new Map<string, number>();
   #paused = false;
   /** The event that is out alone. */
@@ -196,7 +198,7 @@ export class Inbox {
       const crashed: Write[] = [];
       for (const { key, at, state, conversation, marks } of rows) {
         there.add(key);
-        if (box.leases.has(key) || this.#settled.has(key)) continue;
+        if (this.#leases.has(key) || this.#settled.has(key)) continue;
         const waits = { id: key, conversation, at, marks: known.get(key) ?? marks };
         if (state === "emitted" && !known.has(key)) {
           waits.marks = { ...marks, c: (marks.c ?? 0) + 1 };
@@ -395,7 +397,7 @@ export class Inbox {
       work: 0,
       fresh: true,
     };
-    box.leases.set(event.id, lease);
+    this.#leases.set(event.id, lease);
     box.fresh.push(lease);
     box.freshCount += 1;
     let given = event;
@@ -405,17 +407,9 @@ export class Inbox {
     }
   }
 
-  #leaseOf(eventId: string): Lease | undefined {
-    for (const box of this.#boxes.values()) {
-      const lease = box.leases.get(eventId);
-      if (lease) return lease;
-    }
-    return undefined;
-  }
-
   #endLease(lease: Lease): void {
     const { box, event } = lease;
-    box.leases.delete(event.id);
+    this.#leases.delete(event.id);
     if (lease.fresh) {
       lease.fresh = false;
       box.freshCount -= 1;
@@ -428,7 +422,7 @@ export class Inbox {
 
   /** A node works on the event: others wait for it when there are many. Answers the way to say that it is done. */
   begin(eventId: string): () => void {
-    const lease = this.#leaseOf(eventId);
+    const lease = this.#leases.get(eventId);
     if (!lease) return () => undefined;
     const { box } = lease;
     if (lease.fresh) {
@@ -450,7 +444,7 @@ export class Inbox {
 
   /** The flow was stopped before it was through with the event: it goes out again when the flow is there again. */
   giveBack(eventId: string): void {
-    const lease = this.#leaseOf(eventId);
+    const lease = this.#leases.get(eventId);
     if (!lease) return;
     this.#endLease(lease);
     lease.box.waiting.unshift(lease.event);
@@ -463,17 +457,17 @@ export class Inbox {
    */
   giveBackRecent(account?: string): void {
     const since = performance.now() - ON_THE_WIRES_MS;
-    for (const [id, box] of this.#boxes) {
-      if (account !== undefined && id !== account) continue;
-      const recent = [...box.leases.values()].filter(({ work, emitted }) => work === 0 && emitted >= since);
-      // The oldest comes to stand in front.
-      for (const { event } of recent.reverse()) this.giveBack(event.id);
-    }
+    const recent = [...this.#leases.values()].filter(
+      ({ box, work, emitted }) =>
+        work === 0 && emitted >= since && (account === undefined || box.account === account),
+    );
+    // The oldest comes to stand in front.
+    for (const { event } of recent.reverse()) this.giveBack(event.id);
   }
 
   /** Still being worked on: the lease starts anew. */
   hold(eventId: string): void {
-    const lease = this.#leaseOf(eventId);
+    const lease = this.#leases.get(eventId);
     if (lease) lease.until = performance.now() + LEASE_MS;
   }
 
@@ -484,10 +478,9 @@ export class Inbox {
 
   /** The same for somebody who has more to write in the same commit. */
   settling(eventId: string, how: Ending): Write[] {
-    const lease = this.#leaseOf(eventId);
+    const lease = this.#leases.get(eventId);
     if (this.#settled.has(eventId)) return [];
-    this.#settled.add(eventId);
-    if (this.#settled.size > SETTLED_KEPT) this.#settled.delete(this.#settled.keys().next().value as string);
+    this.#settled.set(eventId, true);
     if (lease) this.#endLease(lease);
     return [this.#o.ledger.settleEvent(eventId, how)];
   }
@@ -495,10 +488,8 @@ export class Inbox {
   /** Lets go of events whose lease is over, and of those that waited too long; called by the gateway's clock. */
   expireLeases(now = performance.now()): void {
     const tooOld = this.#o.ledger.clock.now() - this.#o.maxAge();
+    for (const [eventId, { until }] of this.#leases) if (until <= now) this.settle(eventId, "let-go");
     for (const [account, box] of this.#boxes) {
-      for (const [eventId, { until }] of [...box.leases]) {
-        if (until <= now) this.settle(eventId, "let-go");
-      }
       if (box.draining || box.late) continue;
       for (const event of box.waiting.takeOlder(tooOld)) this.#tooLate(account, event);
     }
@@ -550,7 +541,7 @@ export class Inbox {
       box = {
         listeners: new Set(),
         waiting: new Waiting(),
-        leases: new Map(),
+        account,
         fresh: [],
         freshCount: 0,
         working: 0,

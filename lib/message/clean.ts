@@ -45,12 +45,26 @@ export function cleanValue(value: unknown, depth = 0): unknown {
   if (value instanceof Uint8Array) return toBase64(value);
   if (Array.isArray(value)) return value.map((item) => cleanValue(item, depth + 1) ?? null);
   const copy: Record<string, unknown> = {};
-  for (const [key, item] of Object.entries(value)) {
-    if (DANGEROUS.has(key)) continue;
-    const cleaned = cleanValue(item, depth + 1);
-    if (cleaned !== undefined) copy[cleanText(key)] = cleaned;
+  for (const key of Object.keys(value)) {
+    const name = cleanKey(key);
+    if (name === undefined) continue;
+    const cleaned = cleanValue((value as Record<string, unknown>)[key], depth + 1);
+    if (cleaned !== undefined) copy[name] = cleaned;
   }
   return copy;
+}
+
+/** Our own names come again and again. */
+const CLEAN_KEYS_KEPT = 500;
+const cleanKeys = new Set<string>();
+
+/** Undefined for a dangerous one. */
+function cleanKey(key: string): string | undefined {
+  if (cleanKeys.has(key)) return key;
+  const name = cleanText(key);
+  if (DANGEROUS.has(name)) return undefined;
+  if (name === key && cleanKeys.size < CLEAN_KEYS_KEPT) cleanKeys.add(key);
+  return name;
 }
 
 export function toBase64(bytes: Uint8Array): string {

@@ -37,6 +37,7 @@ type Outcome = { changed: boolean[] } | { error: unknown };
 const GROUP_STEPS = 500;
 /** Characters in one transaction, so that the write-ahead log stays small. */
 const GROUP_CHARS = 4 * 1024 * 1024;
+const GATHER_MS = 2;
 const SWEEP_ROWS = 1000;
 const LOCK_RETRY_MS = 50;
 /** How often the end of work is tried to be recorded on a disk that does not take it. */
@@ -187,7 +188,7 @@ class SqliteStore implements Store {
   /** Empties the queue, a group at a time. Does not reject: every caller gets his own answer. */
   async #write(): Promise<void> {
     let lockedSince: number | undefined;
-    await nextTurn();
+    await this.#gather();
     while (this.#queue.length > 0) {
       const group = this.#nextGroup();
       try {
@@ -219,9 +220,22 @@ class SqliteStore implements Store {
         }
         if (!isLocked(error)) lockedSince = undefined;
       }
-      if (this.#queue.length > 0) await nextTurn();
+      if (this.#queue.length > 0) await this.#gather();
     }
     this.#writing = undefined;
+  }
+
+  /**
+   * A transaction costs far more than what is written in it. So it waits for the end of this turn of the event loop,
+   * and as long as each further turn brings more.
+   */
+  async #gather(): Promise<void> {
+    const until = performance.now() + GATHER_MS;
+    let before: number;
+    do {
+      before = this.#queue.length;
+      await nextTurn();
+    } while (this.#queue.length > before && performance.now() < until);
   }
 
   /**

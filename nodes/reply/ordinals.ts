@@ -1,3 +1,4 @@
+import { Recent } from "../../lib/delivery/recent";
 import type { ChatContext } from "../../lib/message/types";
 
 /**
@@ -7,13 +8,11 @@ import type { ChatContext } from "../../lib/message/types";
 const EVENTS_KEPT = 10_000;
 
 export class Ordinals {
-  readonly #counts = new Map<string, number>();
+  readonly #counts = new Recent<number>(EVENTS_KEPT);
 
   next(eventId: string): number {
     const ordinal = this.#counts.get(eventId) ?? 0;
-    this.#counts.delete(eventId);
     this.#counts.set(eventId, ordinal + 1);
-    if (this.#counts.size > EVENTS_KEPT) this.#counts.delete(this.#counts.keys().next().value as string);
     return ordinal;
   }
 }

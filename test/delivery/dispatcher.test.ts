@@ -8,7 +8,7 @@ import { Limiter, type Limits } from "../../lib/delivery/limiter";
 import { Rounds } from "../../lib/delivery/rounds";
 import { until } from "./scripted";
 
-const DONE: Outcome = { over: true, platform: "answered" };
+const DONE: Outcome = { over: true, inMs: 0, platform: "answered" };
 const MORE: Outcome = { over: false, inMs: 0, platform: "answered" };
 
 class Bench {
