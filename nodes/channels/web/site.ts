@@ -5,10 +5,10 @@ import type { Assets } from "./assets";
 import type { Doors } from "./doors";
 import { serveFile, takeUpload } from "./downloads";
 import type { Files } from "./files";
+import type { Conversations } from "./history";
 import { type Intake, MESSAGE_MAX, tooLong } from "./intake";
 import { header } from "./origins";
 import { viewOf } from "./render";
-import type { Conversations } from "./replay";
 import { answerJson, answerRefusal, originalUrl, queryOf, Refusal, readJson } from "./requests";
 import { line, type Streams } from "./streams";
 
