@@ -1,19 +1,32 @@
 /**
- * The conversations of all visitors, kept in the account's memory: a row for each visitor, which tells when they were
- * here, and a row for each entry. So a message costs the same however long its conversation is and however many
- * visitors there are, and its entry can be stored in the same commit as its event.
+ * The conversations of all visitors, kept in the account's memory: a row for each visitor and a row for each entry. So
+ * a message costs the same however long its conversation is and however many visitors there are, and its entry can be
+ * stored in the same commit as its event. Entries are numbered, so that none has to be searched for.
  */
 import type { AccountMemory } from "../../../lib/channel/define";
-import { Conversation, type Entry, KEEP_MS } from "./replay";
+import { Conversation, ENTRIES_MAX, type Entry, KEEP_MS } from "./replay";
 
 const VISITORS_MAX = 2_000;
-/** Conversations held in memory; the others are read again when they are needed. */
-const OPEN_MAX = 300;
+/** Conversations held in memory (as many as pages may be open); the others are read again when they are needed. */
+const OPEN_MAX = 1_000;
+/** Characters of their texts. */
+const OPEN_TEXT_MAX = 20_000_000;
 const SEEN_FRESH_MS = 3_600_000;
+/** A visitor's row is written again after so many entries, not with each. */
+const STEP = 10;
 
 const VISITOR = "visitor/";
 export const visitorKey = (visitor: string) => VISITOR + visitor;
-export const entryKey = (visitor: string, id: string) => `said/${visitor}/${id}`;
+export const entryKey = (visitor: string, n: number) => `said/${visitor}/${n}`;
+/** All numbers of `n` entries and perhaps some more. */
+export const upToOf = (n: number) => Math.ceil(n / STEP) * STEP;
+
+interface Seen {
+  /** Milliseconds since 1970. */
+  at: number;
+  /** Entries have numbers below this. This is what the visitor's row holds. */
+  upTo: number;
+}
 
 /** Stores rows in one commit, for a time; `undefined` forgets one. */
 type Write = (rows: Record<string, unknown>, keepMs: number) => Promise<void>;
@@ -23,8 +36,8 @@ export class Conversations {
   readonly #open = new Map<string, Conversation>();
   readonly #reading = new Map<string, Promise<Conversation>>();
   readonly #writing = new Set<Promise<unknown>>();
-  /** When each was seen (ms since 1970), the one who was away longest first. */
-  readonly #seen = new Map<string, number>();
+  /** The one who was away longest first. */
+  readonly #seen = new Map<string, Seen>();
 
   private constructor(memory: AccountMemory) {
     this.#memory = memory;
@@ -32,15 +45,15 @@ export class Conversations {
 
   static async load(memory: AccountMemory): Promise<Conversations> {
     const conversations = new Conversations(memory);
-    for (const { key, at } of await memory.list(VISITOR))
-      conversations.#seen.set(key.slice(VISITOR.length), at);
+    for (const { key, at, value } of await memory.list<number | undefined>(VISITOR))
+      conversations.#seen.set(key.slice(VISITOR.length), { at, upTo: value ?? 0 });
     conversations.#forgetOld();
     return conversations;
   }
 
   /** Visitors who have a conversation, the latest first. */
   get visitors(): { id: string; at: number }[] {
-    return Array.from(this.#seen, ([id, at]) => ({ id, at })).reverse();
+    return Array.from(this.#seen, ([id, { at }]) => ({ id, at })).reverse();
   }
 
   /** True from the first message on. */
@@ -65,16 +78,25 @@ export class Conversations {
   }
 
   async #read(visitor: string): Promise<Conversation> {
-    const rows = this.#seen.has(visitor) ? await this.#memory.list<Entry>(entryKey(visitor, "")) : [];
-    // What cannot be read any more (the key of the database was lost) is not shown.
-    const entries = rows.flatMap(({ value }) => value ?? []);
-    const conversation = new Conversation(visitor, entries);
+    const upTo = this.#seen.get(visitor)?.upTo ?? 0;
+    const kept = await Promise.all(keysUpTo(visitor, upTo).map((key) => this.#memory.get<Entry>(key)));
+    const entries = kept.filter((entry) => entry !== undefined);
+    const last = entries.at(-1);
+    const conversation = new Conversation(visitor, entries, last ? last.n + 1 : upTo);
     this.#open.set(visitor, conversation);
-    for (const [id, other] of this.#open) {
-      if (this.#open.size <= OPEN_MAX) break;
-      if (other.writing === 0 && other !== conversation) this.#open.delete(id);
-    }
+    this.#makeRoom(conversation);
     return conversation;
+  }
+
+  #makeRoom(forThis: Conversation): void {
+    let size = 0;
+    for (const { size: more } of this.#open.values()) size += more;
+    for (const [id, other] of this.#open) {
+      if (this.#open.size <= OPEN_MAX && size <= OPEN_TEXT_MAX) return;
+      if (other.writing > 0 || other === forThis) continue;
+      this.#open.delete(id);
+      size -= other.size;
+    }
   }
 
   /**
@@ -84,11 +106,13 @@ export class Conversations {
   async keep(conversation: Conversation, entry: Entry, write: Write = this.#write): Promise<void> {
     const { visitor } = conversation;
     const now = Date.now();
-    const isNews = (this.#seen.get(visitor) ?? 0) < now - SEEN_FRESH_MS;
+    const seen = this.#seen.get(visitor);
+    const upTo = upToOf(conversation.next);
+    const isNews = !seen || upTo > seen.upTo || seen.at < now - SEEN_FRESH_MS;
     // The visitor first: without that row nobody looks for the entries.
-    const rows: Record<string, unknown> = isNews ? { [visitorKey(visitor)]: null } : {};
-    for (const id of conversation.takeGone()) rows[entryKey(visitor, id)] = undefined;
-    rows[entryKey(visitor, entry.id)] = entry;
+    const rows: Record<string, unknown> = isNews ? { [visitorKey(visitor)]: upTo } : {};
+    for (const n of conversation.takeGone()) rows[entryKey(visitor, n)] = undefined;
+    rows[entryKey(visitor, entry.n)] = entry;
     conversation.writing += 1;
     const writing = write(rows, KEEP_MS);
     this.#writing.add(writing);
@@ -99,8 +123,10 @@ export class Conversations {
       this.#writing.delete(writing);
     }
     if (isNews) {
-      this.#seen.delete(visitor);
-      this.#seen.set(visitor, now);
+      // Another write may have been quicker.
+      const known = this.#seen.get(visitor)?.upTo ?? 0;
+      this.#seen.delete(visitor); // put back at the end
+      this.#seen.set(visitor, { at: now, upTo: Math.max(known, upTo) });
       this.#forgetOld();
     }
   }
@@ -113,12 +139,12 @@ export class Conversations {
   /** Rows go by themselves after their time; those of too many visitors are taken away. */
   #forgetOld(): void {
     const since = Date.now() - KEEP_MS;
-    for (const [visitor, at] of this.#seen) {
+    for (const [visitor, { at, upTo }] of this.#seen) {
       if (this.#seen.size <= VISITORS_MAX && at >= since) return;
       if (this.#open.get(visitor)?.writing) continue;
       this.#seen.delete(visitor);
       this.#open.delete(visitor);
-      const forgetting = this.#forget(visitor).catch(() => {
+      const forgetting = this.#forget(visitor, upTo).catch(() => {
         // They go after their time, at the latest.
       });
       this.#writing.add(forgetting);
@@ -126,9 +152,8 @@ export class Conversations {
     }
   }
 
-  async #forget(visitor: string): Promise<void> {
-    const rows = await this.#memory.list(entryKey(visitor, ""));
-    const keys = [visitorKey(visitor), ...rows.map(({ key }) => key)];
+  async #forget(visitor: string, upTo: number): Promise<void> {
+    const keys = [visitorKey(visitor), ...keysUpTo(visitor, upTo)];
     await Promise.all(keys.map((key) => this.#memory.set(key, undefined)));
   }
 
@@ -136,4 +161,10 @@ export class Conversations {
   async settled(): Promise<void> {
     await Promise.allSettled(this.#writing);
   }
+}
+
+/** Keys of all entries that may be there. */
+function keysUpTo(visitor: string, upTo: number): string[] {
+  const first = Math.max(0, upTo - STEP - ENTRIES_MAX);
+  return Array.from({ length: upTo - first }, (_, index) => entryKey(visitor, first + index));
 }

@@ -7,7 +7,7 @@
 import type { ButtonPart } from "../../../lib/channel/define";
 import type { PostedFile } from "./parse";
 
-const ENTRIES_MAX = 200;
+export const ENTRIES_MAX = 200;
 /** Characters of all texts of one visitor. */
 const TEXT_MAX = 400_000;
 /** An entry is shown for so long. */
@@ -15,6 +15,8 @@ export const KEEP_MS = 30 * 24 * 3_600_000;
 
 export interface Entry {
   readonly id: string;
+  /** Which one it is in this conversation, from 0 on: it is kept under this number. */
+  readonly n: number;
   readonly seq: number;
   readonly rev: number;
   readonly from: "visitor" | "bot";
@@ -36,29 +38,40 @@ export interface Entry {
   readonly key?: string;
 }
 
-export type Draft = Omit<Entry, "seq" | "rev" | "at">;
+export type Draft = Omit<Entry, "n" | "seq" | "rev" | "at">;
 
 /** One visitor's conversation. Entries are replaced, never changed. */
 export class Conversation {
   readonly visitor: string;
   #entries: Entry[] = [];
-  /** Characters of all texts. */
   #size = 0;
   #newest = 0;
-  /** Ids of entries that made room and are still kept. */
-  #gone: string[] = [];
+  #next: number;
+  /** Numbers of entries that made room and are still kept. */
+  #gone: number[] = [];
   /** Writes that are under way: so long it must stay in memory. */
   writing = 0;
 
-  /** `entries` in any order, as they were kept. */
-  constructor(visitor: string, entries: readonly Entry[] = []) {
+  /** `entries` as they were kept, in their order; `next`: numbers below it were given to others. */
+  constructor(visitor: string, entries: readonly Entry[] = [], next = 0) {
     this.visitor = visitor;
+    this.#next = next;
     const since = Date.now() - KEEP_MS;
-    for (const entry of [...entries].sort((a, b) => a.seq - b.seq)) {
+    for (const entry of entries) {
       if (entry.at <= since) continue;
       this.#append(entry);
       this.#newest = Math.max(this.#newest, entry.rev);
     }
+  }
+
+  /** Characters of all texts. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Number of the next entry. */
+  get next(): number {
+    return this.#next;
   }
 
   get entries(): readonly Entry[] {
@@ -81,7 +94,8 @@ export class Conversation {
 
   add(draft: Draft): Entry {
     const rev = this.#nextRevision();
-    const entry: Entry = { ...draft, seq: rev, rev, at: Date.now() };
+    const entry: Entry = { ...draft, n: this.#next, seq: rev, rev, at: Date.now() };
+    this.#next += 1;
     this.#append(entry);
     return entry;
   }
@@ -91,21 +105,24 @@ export class Conversation {
     this.#entries.push(entry);
     this.#size += entry.text.length;
     while (this.#entries.length > ENTRIES_MAX || (this.#size > TEXT_MAX && this.#entries.length > 1)) {
-      const { id, text } = this.#entries.shift() as Entry;
+      const { n, text } = this.#entries.shift() as Entry;
       this.#size -= text.length;
-      this.#gone.push(id);
+      this.#gone.push(n);
     }
   }
 
-  /** Ids of entries that are no longer shown and need not be kept any more; each is told once. */
-  takeGone(): string[] {
+  /** Numbers of entries that are no longer shown and need not be kept any more; each is told once. */
+  takeGone(): number[] {
     const gone = this.#gone;
     this.#gone = [];
     return gone;
   }
 
   /** The entry as it is now; undefined when it is not (or no longer) there. */
-  change(id: string, change: Partial<Omit<Entry, "id" | "seq" | "rev" | "at" | "from">>): Entry | undefined {
+  change(
+    id: string,
+    change: Partial<Omit<Entry, "id" | "n" | "seq" | "rev" | "at" | "from">>,
+  ): Entry | undefined {
     const index = this.#entries.findIndex((entry) => entry.id === id);
     const old = this.#entries[index];
     if (!old || old.deleted) return undefined;
