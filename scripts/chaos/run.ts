@@ -178,8 +178,8 @@ const parts: Record<string, () => Promise<Line[]>> = {
       lines.push({
         what: `negative control: ${name}`,
         size: "1 build",
-        found: found.length > 0 ? "caught" : "not caught",
-        broken: found.length > 0 ? [] : [`the campaign does not see "${name}"`],
+        found: found ? `caught: ${found.replace(/:.*/s, "")}` : "not caught",
+        broken: found ? [] : [`the campaign does not see "${name}"`],
       });
     }
     return lines;
