@@ -21,6 +21,8 @@ export interface DeliveryHost {
   ledger: Ledger;
   /** The write that settles the event which this response answers. */
   settling(eventId: string, how: "answered" | "held" | "failed"): Write[];
+  /** A request leaves (1), or its answer is there (-1). */
+  asked(change: 1 | -1): void;
   /** A response ended without a receipt; `error` says why. */
   stopped(delivery: Delivery, state: "unknown" | "failed" | "expired", error: RedclawError): void;
   /** It is over, one way or the other. */
@@ -125,10 +127,13 @@ export class Delivery implements Work {
       if (this.#written === "sending" && !this.#unsure) await this.#move("intended");
       return AGAIN;
     }
+    this.#host.asked(1);
     try {
       const messageId = await account.request((signal) => this.#perform(client, action, signal));
+      this.#host.asked(-1);
       if (messageId !== undefined) this.marks.ids.push(messageId);
     } catch (thrown) {
+      this.#host.asked(-1);
       return this.#failed(thrown, actions);
     }
     this.#unsure = false;

@@ -68,12 +68,17 @@ export class Outbox {
   readonly #ways = new Map<string, Way>();
   readonly #running = new Map<string, Delivery>();
   readonly #host: DeliveryHost;
+  /** Requests whose answer is not there yet. */
+  asked = 0;
 
   constructor(options: OutboxOptions) {
     this.#o = options;
     this.#host = {
       ledger: options.ledger,
       settling: options.settling,
+      asked: (change) => {
+        this.asked += change;
+      },
       stopped: (delivery, state, error) => {
         const way = this.#ways.get(delivery.account.id);
         if (way && state === "unknown") way.held += 1;
