@@ -19,6 +19,7 @@ import type {
   Log,
   OpenedFile,
 } from "./define";
+import { accountMemory } from "./memory";
 
 /** Largest file that is fetched or read to be sent, unless the channel says less. */
 const FILE_MAX = 50 * 1024 * 1024;
@@ -331,16 +332,20 @@ export class Account {
   }
 
   /** Receives one raw update: events of it become durable, then go out on the wires. */
-  accept(update: unknown, remember?: Record<string, unknown>): Promise<void> {
-    return this.acceptAll([update], remember);
+  accept(update: unknown, remember?: Record<string, unknown>, keepMs?: number): Promise<void> {
+    return this.acceptAll([update], remember, keepMs);
   }
 
   /** The same for several updates in their order, in one commit. */
-  async acceptAll(updates: readonly unknown[], remember?: Record<string, unknown>): Promise<void> {
+  async acceptAll(
+    updates: readonly unknown[],
+    remember?: Record<string, unknown>,
+    keepMs?: number,
+  ): Promise<void> {
     // A client may receive before `connect` has answered: its update waits, it is not lost.
     const client = this.#client ?? (await this.ready(Date.now() + CONNECT_WITHIN_MS));
     const events = updates.flatMap((update) => this.#parse(client, update));
-    await this.#gateway.inbox.accept(this.definition, this.id, events, remember);
+    await this.#gateway.inbox.accept(this.definition, this.id, events, remember, keepMs);
   }
 
   /** A parser that throws has met something nobody knows: that is reported and must not block what comes behind. */
@@ -392,7 +397,6 @@ export class Account {
   }
 
   #context(): ConnectContext {
-    const space = `account:${this.id}`;
     const path = this.#gateway.accountPath(this.definition.name, this.id);
     const webhookUrl = this.#gateway.publicAddress(this.definition.name, this.id);
     this.#asked = true;
@@ -401,24 +405,15 @@ export class Account {
       account: this.settings,
       fetch: this.#http.fetch,
       request: this.#http.request,
-      accept: (update, remember) => this.accept(update, remember),
-      acceptAll: (updates, remember) => this.acceptAll(updates, remember),
+      accept: (update, remember, keepMs) => this.accept(update, remember, keepMs),
+      acceptAll: (updates, remember, keepMs) => this.acceptAll(updates, remember, keepMs),
       slowDown: (forMs, chat) => this.slowDown(forMs, chat),
       lost: (error) => this.#lose?.(error),
       alive: (withinMs) => this.#alive(withinMs),
       status: (status) => {
         if (!this.signal.aborted) this.#setStatus(status);
       },
-      memory: {
-        get: async <T>(key: string) => {
-          const row = await (await this.#gateway.store()).get(space, key);
-          return (row?.body ?? row?.value ?? undefined) as T | undefined;
-        },
-        set: async (key, body) => {
-          const at = this.#gateway.clock.now();
-          await this.#gateway.ledger.commit([{ put: { space, key, value: null, body, at } }]);
-        },
-      },
+      memory: accountMemory(this.id, this.#gateway.ledger),
       open: (attachment) => this.open(attachment),
       log: this.log,
       signal: this.signal,

@@ -127,11 +127,12 @@ export interface ConnectContext {
   request(request: HttpRequest): Promise<HttpAnswer>;
   /**
    * Hands a raw update to `Client.receive` and the events to the ledger. Resolves when they are durable: only then
-   * acknowledge to the platform. `remember` is stored in the same commit (the poll offset).
+   * acknowledge to the platform. `remember` is stored in the same commit (the poll offset), as `memory.set` would do it:
+   * for `keepMs`, and `undefined` forgets.
    */
-  accept(update: unknown, remember?: Record<string, unknown>): Promise<void>;
+  accept(update: unknown, remember?: Record<string, unknown>, keepMs?: number): Promise<void>;
   /** The same for several updates in their order: one commit for all of them. */
-  acceptAll(updates: readonly unknown[], remember?: Record<string, unknown>): Promise<void>;
+  acceptAll(updates: readonly unknown[], remember?: Record<string, unknown>, keepMs?: number): Promise<void>;
   /**
    * The platform says how fast we may go (a rate-limit header, a global "slow down"): no request leaves before it is
    * over, to `chat` or, without one, to anybody.
@@ -146,7 +147,7 @@ export interface ConnectContext {
   alive(withinMs: number): void;
   status(status: ConnectionStatus): void;
   /** Small things that must survive a restart (offset, cookie secret). JSON values. */
-  memory: { get<T>(key: string): Promise<T | undefined>; set(key: string, value: unknown): Promise<void> };
+  memory: AccountMemory;
   /** Bytes of an outgoing attachment, wherever it stands; enforces size, time and private-address rules. */
   open(attachment: OutgoingAttachment): Promise<OpenedFile>;
   log: Log;
@@ -156,6 +157,14 @@ export interface ConnectContext {
   webhookUrl?: string;
   /** Path of this account on our own server, for example `/redclaw/web/<id>`. */
   path: string;
+}
+
+export interface AccountMemory {
+  get<T>(key: string): Promise<T | undefined>;
+  /** Resolves when it is durable. Kept for `keepMs`, or for good; `undefined` forgets it. */
+  set(key: string, value: unknown, keepMs?: number): Promise<void>;
+  /** All whose key begins with `prefix`, those first that were written longest ago; `at`: when, ms since 1970. */
+  list<T>(prefix: string): Promise<{ key: string; value: T; at: number }[]>;
 }
 
 export interface Log {

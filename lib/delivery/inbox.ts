@@ -5,6 +5,7 @@
  * accepted (durable, the platform may be acknowledged) -> emitted (on the wires) -> settled (answered, or let go).
  */
 import type { ChannelDefinition, ChatTarget, Log } from "../channel/define";
+import { remembering } from "../channel/memory";
 import { asError } from "../errors";
 import { checkEvent } from "../message/check";
 import type { ChatContext, MessageEvent } from "../message/types";
@@ -124,6 +125,7 @@ export class Inbox {
     account: string,
     candidates: readonly unknown[],
     remember?: Record<string, unknown>,
+    keepMs?: number,
   ): Promise<void> {
     const { ledger } = this.#o;
     const now = ledger.clock.now();
@@ -147,8 +149,7 @@ export class Inbox {
       writes.push(ledger.acceptEvent(event, room > 0, now));
       room -= 1;
     }
-    for (const key in remember)
-      writes.push({ put: { space: `account:${account}`, key, value: null, body: remember[key], at: now } });
+    for (const key in remember) writes.push(remembering(account, key, remember[key], now, keepMs));
     for (const event of events) this.#chatSeen(event, now, writes);
     if (writes.length === 0) return;
     const isNew = await ledger.commit(writes);

@@ -43,6 +43,14 @@ export function testContext(
   );
   const id = settings.id ?? "a1b2c3d4";
   const log = (level: string) => (text: string) => void context.logged.push(`${level}: ${text}`);
+  const writtenAt = new Map<string, number>();
+  const keep = (key: string, value: unknown) => {
+    // What is written again stands last, as in a store.
+    kept.delete(key);
+    if (value === undefined) return;
+    kept.set(key, JSON.stringify(value));
+    writtenAt.set(key, Date.now());
+  };
   const context: TestContext = {
     account: {
       name: "test",
@@ -60,7 +68,7 @@ export function testContext(
         await context.onAccept?.(update);
         context.accepted.push(JSON.parse(JSON.stringify(update)));
       }
-      for (const [key, value] of Object.entries(remember ?? {})) await context.memory.set(key, value);
+      for (const [key, value] of Object.entries(remember ?? {})) keep(key, value);
     },
     slowDown: (forMs, chat) => void context.slowed.push({ forMs, ...(chat === undefined ? {} : { chat }) }),
     lost: () => undefined,
@@ -73,7 +81,16 @@ export function testContext(
       },
       async set(key, value) {
         if (context.forgetWith) throw context.forgetWith;
-        kept.set(key, JSON.stringify(value));
+        keep(key, value);
+      },
+      async list<T>(prefix: string) {
+        return [...kept]
+          .filter(([key]) => key.startsWith(prefix))
+          .map(([key, text]) => ({
+            key,
+            value: JSON.parse(text) as T,
+            at: writtenAt.get(key) ?? Date.now(),
+          }));
       },
     },
     open: openPlainly,

@@ -16,12 +16,14 @@ import { ChannelError } from "../../../lib/errors";
 import { toHtml } from "../../../lib/message/markdown";
 import { Assets } from "./assets";
 import { Doors } from "./doors";
+import { carryEarlier } from "./earlier";
 import { Files } from "./files";
+import { Conversations } from "./history";
 import { Intake } from "./intake";
 import { Origins } from "./origins";
 import { parsePosted } from "./parse";
 import { contentOf, draftOf, viewOf } from "./render";
-import { type Conversation, Conversations, type Entry } from "./replay";
+import type { Conversation, Entry } from "./replay";
 import { Site, type Welcome } from "./site";
 import { Streams } from "./streams";
 import { isVisitorId, Passes, visitorName } from "./visitors";
@@ -44,6 +46,7 @@ export const connect: Connect = (ctx) => openWeb(ctx);
 /** Opens the page of one account. */
 export async function openWeb(ctx: ConnectContext, options: WebOptions = {}): Promise<Client> {
   const secret = (await ctx.memory.get<string>("secret")) ?? (await newSecret(ctx));
+  await carryEarlier(ctx.memory);
   const conversations = await Conversations.load(ctx.memory);
   const files = new Files(secret, ctx.account.id, options.filesIn);
   const streams = new Streams((visitors) => report(ctx, visitors), options.heartbeatMs ?? HEARTBEAT_MS);
@@ -74,6 +77,8 @@ class WebClient implements Client {
   readonly #streams: Streams;
   readonly #files: Files;
   readonly #site: Site;
+  /** By message id. */
+  readonly #sending = new Map<string, Promise<void>>();
 
   constructor(ctx: ConnectContext, conversations: Conversations, streams: Streams, files: Files, site: Site) {
     this.#ctx = ctx;
@@ -91,18 +96,35 @@ class WebClient implements Client {
     this.#site.handle(request, response, path);
 
   async send(part: MessagePart, to: Destination, { key }: SendOptions): Promise<{ messageId: string }> {
-    const conversation = await this.#conversationOf(to.conversation);
     // The same key gives the same id: a page that has seen the first try shows the second in its place.
     const messageId = createHash("sha256")
       .update(JSON.stringify([to.conversation, key]))
       .digest("base64url")
       .slice(0, 22);
-    const file =
-      part.kind === "file" && !conversation.sentWith(key) ? await this.#keepFile(part.file, to) : undefined;
-    const sent = conversation.sentWith(key);
-    if (!sent) this.#tell(conversation, conversation.add(draftOf(part, messageId, key, file)));
-    await this.#save(conversation, sent ? undefined : messageId);
+    const sending = this.#sending.get(messageId) ?? this.#send(part, to, messageId, key);
+    this.#sending.set(messageId, sending);
+    try {
+      await sending;
+    } finally {
+      this.#sending.delete(messageId);
+    }
     return { messageId };
+  }
+
+  async #send(part: MessagePart, to: Destination, messageId: string, key: string): Promise<void> {
+    // What an earlier try has left is durable.
+    if ((await this.#conversationOf(to.conversation)).sentWith(key)) return;
+    const file = part.kind === "file" ? await this.#keepFile(part.file, to) : undefined;
+    // Asked for again: while the file was opened, it may have left the memory.
+    const conversation = await this.#conversationOf(to.conversation);
+    const entry = conversation.add(draftOf(part, messageId, key, file));
+    this.#tell(conversation, entry);
+    try {
+      await this.#keep(conversation, entry);
+    } catch (error) {
+      conversation.drop(messageId);
+      throw error;
+    }
   }
 
   async edit(messageId: string, part: TextPart, to: Destination): Promise<void> {
@@ -197,7 +219,7 @@ class WebClient implements Client {
       );
     }
     this.#tell(conversation, entry);
-    await this.#save(conversation);
+    await this.#keep(conversation, entry);
   }
 
   #tell(conversation: Conversation, entry: Entry): void {
@@ -205,11 +227,10 @@ class WebClient implements Client {
   }
 
   /** Only what is kept counts as sent: a visitor without an open page sees it on return. */
-  async #save(conversation: Conversation, added?: string): Promise<void> {
+  async #keep(conversation: Conversation, entry: Entry): Promise<void> {
     try {
-      await this.#conversations.save(conversation);
+      await this.#conversations.keep(conversation, entry);
     } catch (cause) {
-      if (added) conversation.drop(added);
       throw new ChannelError(
         "unavailable",
         "The answer could not be stored for the chat page. It is tried again.",

@@ -29,7 +29,7 @@ export async function takeUpload(
     const data = await readBody(
       request,
       FILE_MAX,
-      new Refusal(413, "file-too-big", "This file is larger than 10 MB."),
+      () => new Refusal(413, "file-too-big", "This file is larger than 10 MB."),
     );
     if (data.length === 0) throw new Refusal(400, "empty", "This file is empty.");
     const name = decodeName(header(request, "x-redclaw-name"));

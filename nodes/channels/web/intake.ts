@@ -2,9 +2,10 @@
 import type { ConnectContext } from "../../../lib/channel/define";
 import { asError } from "../../../lib/errors";
 import type { Files } from "./files";
+import type { Conversations } from "./history";
 import { messageIdOf, type PostedFile, type PostedMessage } from "./parse";
 import { viewOf } from "./render";
-import type { Conversation, Conversations } from "./replay";
+import type { Conversation } from "./replay";
 import { Refusal } from "./requests";
 import type { Streams } from "./streams";
 
@@ -51,9 +52,7 @@ export class Intake {
       return { messageId, duplicate: true };
     }
     if (conversation.find(messageId)) return { messageId, duplicate: true };
-    const taking = this.#read(conversation, nonce, body, locale).then((message) =>
-      this.#keep(conversation, message),
-    );
+    const taking = this.#read(conversation, nonce, body, locale).then((message) => this.#keep(message));
     this.#underWay.set(messageId, taking);
     try {
       await taking;
@@ -105,9 +104,14 @@ export class Intake {
     );
   }
 
-  /** Shown first, so that it stands before its answer; taken back if it cannot be made durable. */
-  async #keep(conversation: Conversation, message: PostedMessage): Promise<void> {
+  /**
+   * Shown first, so that it stands before its answer; taken back if it cannot be made durable. Its event and its place
+   * in the history are one commit: after a crash both are there, or neither is and the page sends it again.
+   */
+  async #keep(message: PostedMessage): Promise<void> {
     const { visitor, nonce, text, files } = message;
+    // Asked for again: while files were looked at, it may have left the memory.
+    const conversation = await this.#conversations.of(visitor);
     const id = messageIdOf(visitor, nonce);
     const entry = conversation.add({
       id,
@@ -118,7 +122,9 @@ export class Intake {
     });
     this.#streams.tell(visitor, "message", viewOf(entry), entry.rev);
     try {
-      await this.#ctx.accept(message);
+      await this.#conversations.keep(conversation, entry, async (rows, keepMs) => {
+        await this.#ctx.accept(message, rows, keepMs);
+      });
     } catch (error) {
       conversation.drop(id);
       this.#streams.tell(visitor, "message", { ...viewOf(entry), text: "", deleted: true });
@@ -130,10 +136,6 @@ export class Intake {
         3,
       );
     }
-    await this.#conversations.save(conversation).catch((error) => {
-      // The message itself is safe in the ledger; only the history on the page may miss it after a restart.
-      this.#ctx.log.warn(`The chat page's history could not be kept: ${asError(error).message}`);
-    });
   }
 }
 

@@ -41,7 +41,7 @@ export function queryOf(request: IncomingMessage): URLSearchParams {
 export async function readJson(
   request: IncomingMessage,
   maxBytes: number,
-  tooLong: Refusal,
+  tooLong: () => Refusal,
 ): Promise<Record<string, unknown>> {
   if (!/^application\/json\s*(;|$)/i.test(request.headers["content-type"] ?? "")) {
     throw new Refusal(415, "not-json", "Send this as application/json.");
@@ -74,15 +74,15 @@ function parseJson(text: string): unknown {
 export async function readBody(
   request: IncomingMessage,
   maxBytes: number,
-  tooLong: Refusal,
+  tooLong: () => Refusal,
 ): Promise<Buffer> {
   const { rawBody, body } = request as ParsedRequest;
   for (const read of [rawBody, body]) {
     if (!Buffer.isBuffer(read)) continue;
-    if (read.length > maxBytes) throw tooLong;
+    if (read.length > maxBytes) throw tooLong();
     return read;
   }
-  if (Number(request.headers["content-length"] ?? 0) > maxBytes) throw tooLong;
+  if (Number(request.headers["content-length"] ?? 0) > maxBytes) throw tooLong();
   const chunks: Buffer[] = [];
   let size = 0;
   const timer = setTimeout(() => request.destroy(), BODY_WITHIN_MS);
@@ -90,7 +90,7 @@ export async function readBody(
     // Leaving the loop must not end the connection: the answer still goes over it.
     for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       size += chunk.length;
-      if (size > maxBytes) throw tooLong;
+      if (size > maxBytes) throw tooLong();
       chunks.push(chunk);
     }
   } finally {

@@ -5,10 +5,10 @@ import type { Assets } from "./assets";
 import type { Doors } from "./doors";
 import { serveFile, takeUpload } from "./downloads";
 import type { Files } from "./files";
+import type { Conversations } from "./history";
 import { type Intake, MESSAGE_MAX, tooLong } from "./intake";
 import { header } from "./origins";
 import { viewOf } from "./render";
-import type { Conversations } from "./replay";
 import { answerJson, answerRefusal, originalUrl, queryOf, Refusal, readJson } from "./requests";
 import { line, type Streams } from "./streams";
 
@@ -156,7 +156,7 @@ export class Site {
     const { doors, intake } = this.#parts;
     const visitor = doors.checkPost(request);
     doors.checkPace(request, visitor, "message");
-    const body = await readJson(request, MESSAGE_MAX, tooLong());
+    const body = await readJson(request, MESSAGE_MAX, tooLong);
     const taken = await intake.take(visitor, body, localeOf(request));
     answerJson(response, 202, taken);
   }
@@ -172,11 +172,11 @@ export class Site {
     const { doors } = this.#parts;
     doors.checkSite(request);
     doors.checkPage(request);
-    const wrong = new Refusal(401, "wrong-code", "This access code is not right.");
+    const wrong = () => new Refusal(401, "wrong-code", "This access code is not right.");
     const { token } = await readJson(request, 4096, wrong);
-    if (typeof token !== "string") throw wrong;
+    if (typeof token !== "string") throw wrong();
     const proof = doors.tryCode(request, response, token);
-    if (!proof) throw wrong;
+    if (!proof) throw wrong();
     // Only a page without cookies keeps the proof itself.
     answerJson(response, 200, header(request, "x-redclaw-visitor") === undefined ? {} : { access: proof });
   }

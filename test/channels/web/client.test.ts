@@ -67,6 +67,83 @@ describe("web: client", () => {
     }
   });
 
+  it("a conversation as version 0.1 kept it is there after the update, and goes on", async () => {
+    const at = Date.now() - 1000;
+    const kept = new Map(site.ctx.kept);
+    kept.set(
+      "visitors",
+      JSON.stringify({ [to.conversation]: at, "away-for-too-long": at - 31 * 86_400_000 }),
+    );
+    const entries = ["one", "two"].map((said, n) => ({
+      id: `id-${n}`,
+      seq: at + n,
+      rev: at + n,
+      at,
+      text: said,
+      from: n === 0 ? "visitor" : "bot",
+      ...(n === 0 ? {} : { key: "key-two" }),
+    }));
+    kept.set(`log:${to.conversation}`, JSON.stringify({ entries, newest: at + 1 }));
+    kept.set("log:away-for-too-long", JSON.stringify({ entries, newest: at + 1 }));
+    for (const more of [[], ["three"], ["three", "four"]]) {
+      const next = await serveWeb({ kept });
+      try {
+        assert.deepEqual(await next.client.send(text("two"), to, options("key-two")).then(() => 1), 1);
+        for (const said of more) await next.client.send(text(said), to, options(said));
+        const returning = new TestVisitor(next.base);
+        returning.cookie = visitor.cookie;
+        const shown = (await returning.listen()).messages.map((message) => message.text);
+        returning.leave();
+        assert.deepEqual(shown, ["one", "two", ...more]);
+      } finally {
+        await next.close();
+      }
+      assert.deepEqual(
+        [...kept.keys()].filter((key) => /^visitors$|^log:|too-long/.test(key)),
+        [],
+      );
+    }
+  });
+
+  it("a long conversation costs a message no more than a short one, and its last 200 outlive a restart", async () => {
+    const { kept } = site.ctx;
+    const big = "x".repeat(1000);
+    for (let n = 0; n < 230; n += 1) await site.client.send(text(`${n} ${big}`), to, options(`k${n}`));
+    const before = new Map(kept);
+    await site.client.send(text("the last"), to, options());
+    const changed = [...kept].filter(([key, value]) => before.get(key) !== value);
+    assert.ok(changed.reduce((sum, [, value]) => sum + value.length, 0) < 1000);
+    assert.ok(kept.size < 215, `${kept.size} rows`);
+    const next = await serveWeb({ kept });
+    try {
+      const returning = new TestVisitor(next.base);
+      returning.cookie = visitor.cookie;
+      const { messages } = await returning.listen();
+      returning.leave();
+      assert.equal(messages.length, 200);
+      assert.equal(messages.at(-1).text, "the last");
+      assert.match(messages[0].text, /^31 /);
+    } finally {
+      await next.close();
+    }
+  });
+
+  it("only the last 2,000 visitors are kept, and nothing of the others", async () => {
+    const { kept } = site.ctx;
+    for (let n = 0; n < 2000; n += 1) kept.set(`visitor/visitor-number-${n}`, "10");
+    kept.set("said/visitor-number-0/3", "{}");
+    const next = await serveWeb({ kept });
+    try {
+      const newcomer = new TestVisitor(next.base);
+      await newcomer.arrive();
+      assert.equal((await newcomer.say("hello")).status, 202);
+      await until(() => !kept.has("said/visitor-number-0/3") && !kept.has("visitor/visitor-number-0"));
+      assert.ok(kept.has("visitor/visitor-number-1"));
+    } finally {
+      await next.close();
+    }
+  });
+
   it("an answer that could not be stored is not sent, and can be sent again in the same place", async () => {
     site.ctx.forgetWith = new Error("disk full");
     await assert.rejects(
