@@ -437,16 +437,16 @@ export class Gateway {
   /** An account has (again) a connection: take up what an earlier run left. Tries until the store can be read. */
   async connected(account: Account): Promise<void> {
     this.intake?.changed();
-    const events = this.inbox.resume(account.definition, account.id);
-    while (!account.signal.aborted) {
+    const { definition, id } = account;
+    for (;;) {
       try {
-        await events;
-        await this.outbox.resume(account);
+        await this.inbox.resume(definition, id, () => this.outbox.resume(account));
         return;
       } catch (error) {
+        if (account.signal.aborted) return;
         this.#log.warn(`Messages from before the restart could not be read: ${asError(error).message}`);
         await sleep(CLOCK_MS, account.signal).catch(() => undefined);
-        await this.inbox.resume(account.definition, account.id).catch(() => undefined);
+        if (account.signal.aborted) return;
       }
     }
   }

@@ -186,7 +186,9 @@ export class Delivery implements Work {
       return false;
     }
     const cutOff = row?.state === "sending";
-    if (row?.state === "unknown" || (cutOff && !this.account.mayRetryUnknown)) {
+    if (cutOff) this.#written = "sending";
+    const mayRetry = this.account.mayRetryUnknown || this.marks.resend === true;
+    if (row?.state === "unknown" || (cutOff && !mayRetry)) {
       if (cutOff) await this.#stop("unknown", heldError(this.account));
       else this.#end(() => this.#reject(heldError(this.account)));
       return false;
@@ -197,19 +199,11 @@ export class Delivery implements Work {
       this.marks.ids = earlier.ids;
       this.#unsure = cutOff;
     }
-    await ledger.commit([
-      {
-        put: ledger.intend(
-          this.key,
-          this.account.id,
-          this.#response as Response,
-          this.marks,
-          "intended",
-          this.at,
-        ),
-      },
-    ]);
-    this.#written = "intended";
+    const state = cutOff ? "sending" : "intended";
+    const { id } = this.account;
+    const put = ledger.intend(this.key, id, this.#response as Response, this.marks, state, this.at);
+    await ledger.commit([{ put }]);
+    this.#written = state;
     return true;
   }
 

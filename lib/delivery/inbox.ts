@@ -177,18 +177,25 @@ export class Inbox {
   /**
    * Takes up what reached the end of no flow: accepted by an earlier run of the process or in the middle of a deploy,
    * or cut off by a crash. What was on the wires when Node-RED crashed counts that crash.
+   *
+   * @param answers takes up the answers of an earlier run first: an event whose answer is held does not go out again
    */
-  async resume(definition: ChannelDefinition, account: string): Promise<void> {
+  async resume(
+    definition: ChannelDefinition,
+    account: string,
+    answers: () => Promise<void> = async () => undefined,
+  ): Promise<void> {
     const { ledger } = this.#o;
     const box = this.#box(account);
     box.definition = definition;
-    if (box.late) return;
+    if (box.late) return answers();
     const late: WaitingEvent[] = [];
     box.late = late;
     const there = new Set<string>();
     try {
       // What is just going out is on the wires then.
       await box.draining;
+      await answers();
       // Writes that were given before are in the store when this one is.
       await ledger.commit([{ delete: { space: "barrier", key: "inbox" } }]);
       const store = await ledger.store();
@@ -365,16 +372,21 @@ export class Inbox {
         const marks = waits.marks.c === undefined ? { n } : { n, c: waits.marks.c };
         if (n > 1) event.redelivered = n - 1;
         going.push([event, { ...waits, marks }]);
-        writes.push(ledger.emitEvent(waits.id, marks));
+        writes.push(ledger.emitEvent(waits.id, row.state, marks));
         continue;
       }
       this.#suspectIsThrough(waits.id);
     }
     if (going.length === 0) return;
-    await ledger.commit(writes);
+    const changed = await ledger.commit(writes);
+    const out = going.filter(([{ id }], index) => {
+      if (changed[index] && !this.#settled.has(id)) return true;
+      this.#suspectIsThrough(id);
+      return false;
+    });
     // In between, a deploy may have begun: then they wait again.
     const may = this.#mayEmit(box);
-    for (const [event, waits] of may ? going : going.reverse()) {
+    for (const [event, waits] of may ? out : out.reverse()) {
       if (may) this.#emit(box, event, waits);
       else box.waiting.unshift(waits);
     }

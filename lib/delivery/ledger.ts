@@ -202,11 +202,14 @@ export class Ledger {
     };
   }
 
-  /** The event goes out (again): written before it does, so that a crash counts. */
-  emitEvent(id: string, marks: EventMarks): Write {
+  /**
+   * The event goes out (again): written before it does, so that a crash counts. Changes nothing when it is not
+   * `ifState` any more: an answer of an earlier run may have settled it meanwhile.
+   */
+  emitEvent(id: string, ifState: EventState, marks: EventMarks): Write {
     const now = this.clock.now();
     return {
-      update: { space: EVENT, key: id, state: "emitted", value: marks, trail: [["emitted", now]] },
+      update: { space: EVENT, key: id, ifState, state: "emitted", value: marks, trail: [["emitted", now]] },
     };
   }
 

@@ -200,6 +200,9 @@ export class Outbox {
 
   async #hold(account: Account, key: string, marks: ResponseMarks): Promise<void> {
     const { ledger } = this.#o;
+    // It may have come to its end since the list was read.
+    if ((await (await ledger.store()).get(RESPONSE, key))?.state !== "sending" || this.#running.has(key))
+      return;
     const error = heldError(account);
     const settled: Write[] = marks.eventId === undefined ? [] : this.#o.settling(marks.eventId, "held");
     await ledger.record([ledger.stopResponse(key, "unknown", marks, "stopped in the middle"), ...settled]);

@@ -48,7 +48,7 @@ export async function runBurst(options: {
       await sleep(200);
       flying = 0;
       await bot.red.start();
-      const done = () => bot.side.server.pending.length === 0 && bot.side.answers >= bot.side.asked().length;
+      const done = () => bot.side.server.pending.length === 0 && bot.isAnswered();
       await quiet(() => bot.side.answers - bot.side.server.pending.length, done, 3_000, 60_000);
     }
     const { verdict, broken } = await bot.verdict({

@@ -52,16 +52,16 @@ export async function readLedger(file: string, from?: string): Promise<Ledger> {
     heldRows,
     seen,
     describe(eventId) {
-      const found = (rows.get(eventId) ?? []).map(({ space, state, value, trail }) => {
-        const how = (value as { how?: string; reason?: string } | null) ?? {};
-        return `${space} ${state} ${how.how ?? how.reason ?? ""} ${JSON.stringify(trail ?? [])}`;
-      });
+      const found = (rows.get(eventId.split("/")[0] as string) ?? []).map(
+        ({ space, state, value, trail }) => {
+          const how = (value as { how?: string; reason?: string } | null) ?? {};
+          return `${space} ${state} ${how.how ?? how.reason ?? ""} ${JSON.stringify(trail ?? [])}`;
+        },
+      );
       return found.join(", ") || "no row";
     },
     unsettled: [...events, ...responses]
       .filter(({ space, state = "" }) => UNDER_WAY[space]?.includes(state))
-      // The answer waits for a person: so does the event.
-      .filter(({ space, key }) => space === "response" || seen(key) === undefined)
       .map(({ space, key, state }) => ({ eventId: key, what: `${space} is ${state}` })),
   };
 }

@@ -47,9 +47,7 @@ async function open() {
   const store = await gateway.store();
   const events = await store.count({ space: "event", state: ["accepted", "emitted"] });
   const responses = await store.count({ space: "response", state: ["intended", "sending"] });
-  const held = await store.count({ space: "response", state: ["unknown", "failed", "expired"] });
-  // An event whose answer waits for a person waits with it.
-  return Math.max(0, events - held) + responses;
+  return events + responses;
 }
 
 process.on("message", async (message) => {

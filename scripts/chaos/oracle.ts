@@ -55,7 +55,8 @@ export function judge(sides: readonly Side[], ledger?: Ledger): Verdict {
     heldRows: ledger?.heldRows ?? {},
   };
   for (const side of sides) judgeSide(side, verdict, ledger);
-  for (const { eventId, what } of ledger?.unsettled ?? []) verdict.unsettled.push(`${eventId} ${what}`);
+  for (const { eventId, what } of ledger?.unsettled ?? [])
+    verdict.unsettled.push(`${eventId} ${what} (ledger: ${ledger?.describe(eventId)})`);
   return verdict;
 }
 

@@ -176,11 +176,52 @@ describe("after a crash", () => {
     await until(() => run.news.some((news) => news.event === "held"));
     assert.equal(run.channel.sent.length, 0);
     assert.equal((await rowOf(run, "scripted:acc:1"))?.state, "settled");
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    assert.equal(run.heard.length, 0);
     const account = run.channel.gateway.accounts.get("acc");
     assert.ok(account);
     await run.channel.gateway.outbox.resend(account, "k");
     await until(() => run.channel.sent.length === 1);
     assert.equal(run.channel.gateway.outbox.counts("acc").held, 0);
+  });
+
+  it("an answer that was cut off is held also when the flow gives it again before the list was read", async () => {
+    const run = await start();
+    const { gateway, sent } = run.channel;
+    const store = await gateway.store();
+    const to = { conversation: "c1" };
+    const cutOff = gateway.ledger.intend(
+      "k",
+      "acc",
+      { text: "hi" },
+      { to, done: 0, ids: [] },
+      "sending",
+      time,
+    );
+    await store.commit([{ insert: cutOff }]);
+    const again = { key: "k", account: "acc", to, response: { text: "hi" } };
+    await assert.rejects(gateway.send(again), { code: "held" });
+    assert.equal((await store.get("response", "k"))?.state, "unknown");
+    assert.equal(sent.length, 0);
+  });
+
+  it("an event that is settled while it goes out again stays settled", async () => {
+    const run = await start();
+    const { ledger, inbox } = run.channel.gateway;
+    inbox.pause();
+    await accept(run, messageEvent({ id: "scripted:acc:1" }));
+    const commit = ledger.commit.bind(ledger);
+    ledger.commit = async (writes) => {
+      if (!JSON.stringify(writes).includes('"emitted"')) return commit(writes);
+      ledger.commit = commit;
+      await commit(inbox.settling("scripted:acc:1", "answered"));
+      return commit(writes);
+    };
+    inbox.go();
+    while ((await rowOf(run, "scripted:acc:1"))?.state !== "settled") await new Promise(setImmediate);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    assert.equal((await rowOf(run, "scripted:acc:1"))?.state, "settled");
+    assert.equal(run.heard.length, 0);
   });
 });
 
