@@ -93,19 +93,26 @@ export class Ledger {
   }
 
   /** Writes all or nothing; resolves when it is durable. */
-  async commit(writes: readonly Write[]): Promise<boolean[]> {
-    try {
-      const store = this.#store ?? (await this.#open());
-      const changed = await store.commit(writes);
-      // With the disk full, the end of work can still be written: that does not make it well.
-      if (this.#troubled && writes.some((write) => "insert" in write)) this.#well();
-      return changed;
-    } catch (thrown) {
-      const error = asError(thrown);
-      if (isStoreTrouble(error)) this.#trouble(error);
-      throw error;
-    }
+  commit(writes: readonly Write[]): Promise<boolean[]> {
+    const store = this.#store;
+    const committing = store ? store.commit(writes) : this.#open().then((opened) => opened.commit(writes));
+    return committing.then(
+      this.#troubled ? (changed) => this.#wrote(writes, changed) : undefined,
+      this.#failed,
+    );
   }
+
+  /** With the disk full, the end of work can still be written: that does not make it well. */
+  #wrote(writes: readonly Write[], changed: boolean[]): boolean[] {
+    if (this.#troubled && writes.some((write) => "insert" in write)) this.#well();
+    return changed;
+  }
+
+  readonly #failed = (thrown: unknown): never => {
+    const error = asError(thrown);
+    if (isStoreTrouble(error)) this.#trouble(error);
+    throw error;
+  };
 
   /**
    * Writes the end of something that has happened: it is kept and tried again until it is written. Resolves when it
