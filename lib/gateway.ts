@@ -298,7 +298,11 @@ export class Gateway {
 
   async #openStore(): Promise<Store> {
     try {
-      const store = await openStore({ kind: this.#config.store, path: this.#config.path });
+      const store = await openStore({
+        kind: this.#config.store,
+        path: this.#config.path,
+        expectMore: () => this.outbox.asked > 0,
+      });
       for (const notice of store.notices) this.#log.warn(notice);
       return store;
     } catch (error) {

@@ -7,7 +7,7 @@ import { Gateway } from "../gateway";
 import { checkEvent } from "../message/check";
 import type { EventKind, MessageEvent, Response } from "../message/types";
 import type { Account, AccountConfig } from "./account";
-import type { ChannelDefinition, Client, Destination } from "./define";
+import type { ChannelDefinition, Client, Destination, MessagePart } from "./define";
 
 /** A channel, and a server that speaks its platform's protocol. */
 export interface ConformanceSubject {
@@ -75,6 +75,7 @@ export function channelConformance(
           [can.delete, "remove"],
           [can.reactions, "react"],
           [can.typing, "typing"],
+          [can.idempotency === "lookup", "lookup"],
         ];
         for (const [promised, method] of pairs) {
           assert.equal(typeof client[method] === "function", promised, `${method} and its capability differ`);
@@ -141,6 +142,17 @@ export function channelConformance(
         assert.equal(delivered.join(" ").replace(/\s+/g, " ").trim(), words.join(" "));
         assert.ok(client);
       }));
+
+    if (definition.capabilities.idempotency === "key") {
+      it("shows a message once that is sent twice with the same key", () =>
+        withAccount(subject, async ({ client }) => {
+          const part: MessagePart = { kind: "text", text: "only once", plain: "only once" };
+          const options = { key: "conformance/same#0", signal: new AbortController().signal };
+          const first = await client.send(part, subject.destination(), options);
+          assert.deepEqual(await client.send(part, subject.destination(), options), first);
+          assert.deepEqual(await subject.delivered(), ["only once"]);
+        }));
+    }
 
     it("shows markdown, nasty text and plain text without losing a character", () =>
       withAccount(subject, async ({ send }) => {

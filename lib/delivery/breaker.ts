@@ -5,7 +5,8 @@
 import { backoff } from "./retry";
 
 const FAILURES_MAX = 5;
-const FIRST_MS = 2000;
+const SHORTEST_MS = 1000;
+const FIRST_MS = 1000;
 const LONGEST_MS = 60_000;
 
 export class Breaker {
@@ -54,7 +55,7 @@ export class Breaker {
     if (this.open && !wasProbe) return false;
     if (!this.open && this.#failures < FAILURES_MAX) return false;
     this.#openings += 1;
-    this.#openUntil = now + backoff(this.#openings, FIRST_MS, LONGEST_MS);
+    this.#openUntil = now + SHORTEST_MS + backoff(this.#openings, FIRST_MS, LONGEST_MS);
     return this.#openings === 1;
   }
 }

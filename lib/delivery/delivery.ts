@@ -21,6 +21,8 @@ export interface DeliveryHost {
   ledger: Ledger;
   /** The write that settles the event which this response answers. */
   settling(eventId: string, how: "answered" | "held" | "failed"): Write[];
+  /** A request leaves (1), or its answer is there (-1). */
+  asked(change: 1 | -1): void;
   /** A response ended without a receipt; `error` says why. */
   stopped(delivery: Delivery, state: "unknown" | "failed" | "expired", error: RedclawError): void;
   /** It is over, one way or the other. */
@@ -79,6 +81,11 @@ export class Delivery implements Work {
     this.receipt.catch(() => undefined);
   }
 
+  /** Its first request has left, or is about to. */
+  get begun(): boolean {
+    return this.#begun;
+  }
+
   get conversation(): string {
     return this.marks.to.conversation;
   }
@@ -116,19 +123,22 @@ export class Delivery implements Work {
     const actions = this.#render();
     const action = actions[this.marks.done];
     if (!action) return this.#done();
-    const marked = action.do === "send" && account.marksSending;
-    const marking = await this.#mark(marked);
-    if (marking === "over") return OVER;
-    if (marking === "adopted") return AGAIN;
+    const sending = action.do === "send" && account.marksSending;
+    if (this.#written === "new" && !(await this.#insert(sending ? "sending" : "intended")))
+      return (await this.#adopt()) ? AGAIN : OVER;
+    if (sending && this.#written !== "sending") await this.#move("sending");
     const client = account.client;
     if (!client || account.signal.aborted) {
       if (this.#written === "sending" && !this.#unsure) await this.#move("intended");
       return AGAIN;
     }
+    this.#host.asked(1);
     try {
       const messageId = await account.request((signal) => this.#perform(client, action, signal));
+      this.#host.asked(-1);
       if (messageId !== undefined) this.marks.ids.push(messageId);
     } catch (thrown) {
+      this.#host.asked(-1);
       return this.#failed(thrown, actions);
     }
     this.#unsure = false;
@@ -143,19 +153,7 @@ export class Delivery implements Work {
     return { over: false, inMs: 0, platform: "answered", written };
   }
 
-  /**
-   * Writes down that the next request leaves. It must not when an earlier try of this key is through or held (`over`),
-   * or got further than this one knows (`adopted`).
-   */
-  async #mark(sending: boolean): Promise<"marked" | "adopted" | "over"> {
-    if (this.#written === "new") {
-      const isNew = await this.#insert(sending ? "sending" : "intended");
-      if (!isNew) return (await this.#adopt()) ? "adopted" : "over";
-    }
-    if (sending && this.#written !== "sending") await this.#move("sending");
-    return "marked";
-  }
-
+  /** Written down in this state; false when the key is known already. */
   async #insert(state: "intended" | "sending"): Promise<boolean> {
     const { ledger } = this.#host;
     const row = ledger.intend(
@@ -202,9 +200,10 @@ export class Delivery implements Work {
     return true;
   }
 
+  /** What its marks say is in the ledger already. */
   async #move(state: "intended" | "sending", why?: string): Promise<void> {
     const { ledger } = this.#host;
-    await ledger.commit([ledger.moveResponse(this.key, state, this.marks, why)]);
+    await ledger.commit([ledger.moveResponse(this.key, state, undefined, why)]);
     this.#written = state;
   }
 
@@ -311,10 +310,8 @@ export class Delivery implements Work {
   async #done(platform: "answered" | "silent" = "silent"): Promise<Outcome> {
     const { account, marks } = this;
     const { ledger } = this.#host;
-    if (this.#written === "new") {
-      const marking = await this.#mark(false);
-      if (marking !== "marked") return { over: marking === "over", inMs: 0, platform };
-    }
+    if (this.#written === "new" && !(await this.#insert("intended")))
+      return { over: !(await this.#adopt()), inMs: 0, platform };
     const receipt: Receipt = {
       messageId: marks.ids[0] ?? marks.about ?? "",
       messageIds: marks.ids,
@@ -362,6 +359,7 @@ export class Delivery implements Work {
   }
 
   leave(): void {
+    this.writeDown();
     this.#end(() =>
       this.#reject(
         new RedclawError(

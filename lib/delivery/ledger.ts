@@ -27,6 +27,7 @@ const DEDUPE_MS = 8 * 24 * 3_600_000;
 /** What a person may still want to send again. */
 const KEPT_MS = 30 * 24 * 3_600_000;
 const OWED_RETRY_MS = 1000;
+const PROBE_MS = 2000;
 
 /** The open part of an event's row: how often it went out, and how often Node-RED crashed meanwhile. */
 export interface EventMarks {
@@ -92,18 +93,26 @@ export class Ledger {
   }
 
   /** Writes all or nothing; resolves when it is durable. */
-  async commit(writes: readonly Write[]): Promise<boolean[]> {
-    try {
-      const store = this.#store ?? (await this.#open());
-      const changed = await store.commit(writes);
-      if (this.#troubled) this.#well();
-      return changed;
-    } catch (thrown) {
-      const error = asError(thrown);
-      if (isStoreTrouble(error)) this.#trouble(error);
-      throw error;
-    }
+  commit(writes: readonly Write[]): Promise<boolean[]> {
+    const store = this.#store;
+    const committing = store ? store.commit(writes) : this.#open().then((opened) => opened.commit(writes));
+    return committing.then(
+      this.#troubled ? (changed) => this.#wrote(writes, changed) : undefined,
+      this.#failed,
+    );
   }
+
+  /** With the disk full, the end of work can still be written: that does not make it well. */
+  #wrote(writes: readonly Write[], changed: boolean[]): boolean[] {
+    if (this.#troubled && writes.some((write) => "insert" in write)) this.#well();
+    return changed;
+  }
+
+  readonly #failed = (thrown: unknown): never => {
+    const error = asError(thrown);
+    if (isStoreTrouble(error)) this.#trouble(error);
+    throw error;
+  };
 
   /**
    * Writes the end of something that has happened: it is kept and tried again until it is written. Resolves when it
@@ -149,9 +158,22 @@ export class Ledger {
   }
 
   #trouble(error: Error): void {
-    const news = !this.#troubled;
+    if (this.#troubled) return;
     this.#troubled = true;
-    if (news) this.#o.trouble(error);
+    this.#o.trouble(error);
+    void this.#probe();
+  }
+
+  /** Tries until new work can be written, so that all is well again without anybody writing to a bot. */
+  async #probe(): Promise<void> {
+    const { signal } = this.#closing;
+    const at = this.clock.now();
+    const insert = { space: "probe", key: "new", value: null, at, expires: at + 1 };
+    while (this.#troubled) {
+      await sleep(PROBE_MS, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      await this.commit([{ insert }, { delete: { space: "probe", key: "new" } }]).catch(() => undefined);
+    }
   }
 
   #well(): void {

@@ -55,6 +55,8 @@ export interface OutboxOptions {
 const IN_FLIGHT_UNKNOWN = 8;
 const IN_FLIGHT_SAFE = 64;
 const PAGE = 500;
+/** A response that has to wait longer for its turn is written down; else only when it leaves. */
+const WRITE_DOWN_MS = 50;
 
 interface Way {
   account: Account;
@@ -68,12 +70,19 @@ export class Outbox {
   readonly #ways = new Map<string, Way>();
   readonly #running = new Map<string, Delivery>();
   readonly #host: DeliveryHost;
+  #unwritten: Delivery[] = [];
+  #writeDownTimer?: NodeJS.Timeout;
+  /** Requests whose answer is not there yet. */
+  asked = 0;
 
   constructor(options: OutboxOptions) {
     this.#o = options;
     this.#host = {
       ledger: options.ledger,
       settling: options.settling,
+      asked: (change) => {
+        this.asked += change;
+      },
       stopped: (delivery, state, error) => {
         const way = this.#ways.get(delivery.account.id);
         if (way && state === "unknown") way.held += 1;
@@ -164,13 +173,23 @@ export class Outbox {
     this.#running.set(delivery.key, delivery);
     if (!way || way.account !== account || account.signal.aborted) {
       // The account is just closed by a deploy: the message waits in the ledger for its next version.
-      delivery.writeDown();
       delivery.leave();
       return;
     }
     way.dispatcher.add(delivery);
-    delivery.writeDown();
+    // After a crash its event goes through the flow again: there is a moment to see whether its turn comes by itself.
+    if (delivery.marks.eventId === undefined) delivery.writeDown();
+    else this.#writeDownSoon(delivery);
     this.#o.changed(account.id);
+  }
+
+  #writeDownSoon(delivery: Delivery): void {
+    if (delivery.begun) return;
+    this.#unwritten.push(delivery);
+    this.#writeDownTimer ??= setTimeout(() => {
+      this.#writeDownTimer = undefined;
+      for (const waiting of this.#unwritten.splice(0)) waiting.writeDown();
+    }, WRITE_DOWN_MS);
   }
 
   /** After a start: what was intended is sent, what was cut off in the middle of a request is held. */

@@ -8,6 +8,8 @@ export interface StoreChoice {
   kind: "memory" | "sqlite";
   /** The database file. Needed for `sqlite`. */
   path?: string;
+  /** See `SqliteStoreOptions`. */
+  expectMore?: () => boolean;
 }
 
 /**
@@ -28,5 +30,5 @@ export async function openStore(choice: StoreChoice): Promise<Store> {
       "The database needs a file. Set its path in the Redclaw gateway node.",
     );
   }
-  return sqliteStore({ path: choice.path });
+  return sqliteStore({ path: choice.path, expectMore: choice.expectMore });
 }

@@ -22,6 +22,8 @@ export interface SqliteStoreOptions {
   ballastBytes?: number;
   /** Milliseconds since 1970. */
   now?: () => number;
+  /** True while answers are under way that will have something to write: a transaction waits a moment for them. */
+  expectMore?: () => boolean;
 }
 
 /** One caller's commit, waiting for its transaction. */
@@ -37,7 +39,9 @@ type Outcome = { changed: boolean[] } | { error: unknown };
 const GROUP_STEPS = 500;
 /** Characters in one transaction, so that the write-ahead log stays small. */
 const GROUP_CHARS = 4 * 1024 * 1024;
+/** Longest time to wait while each turn brings more, and while more is only expected. */
 const GATHER_MS = 2;
+const EXPECT_MS = 0.15;
 const SWEEP_ROWS = 1000;
 const LOCK_RETRY_MS = 50;
 /** How often the end of work is tried to be recorded on a disk that does not take it. */
@@ -62,6 +66,7 @@ class SqliteStore implements Store {
   readonly #find: SqliteFind;
   readonly #ballast: Ballast;
   readonly #now: () => number;
+  readonly #expectMore: () => boolean;
   readonly #lockWaitMs: number;
   #queue: Waiting[] = [];
   /** The writer at work, while there is anything to write. */
@@ -81,6 +86,7 @@ class SqliteStore implements Store {
     this.#rows = new SqliteRows(file.db, file.seal);
     this.#find = new SqliteFind(file.db, this.#rows);
     this.#now = options.now ?? Date.now;
+    this.#expectMore = options.expectMore ?? (() => false);
     this.#lockWaitMs = options.lockWaitMs;
     this.#ballast = new Ballast(path, options.ballastBytes);
     void this.#ballast.fill();
@@ -230,12 +236,17 @@ class SqliteStore implements Store {
    * and as long as each further turn brings more.
    */
   async #gather(): Promise<void> {
-    const until = performance.now() + GATHER_MS;
+    const start = performance.now();
     let before: number;
+    let waited: number;
     do {
       before = this.#queue.length;
       await nextTurn();
-    } while (this.#queue.length > before && performance.now() < until);
+      waited = performance.now() - start;
+    } while (
+      waited < GATHER_MS &&
+      (this.#queue.length > before || (waited < EXPECT_MS && this.#expectMore() && !this.#closed))
+    );
   }
 
   /**

@@ -52,7 +52,7 @@ export function checkLimits(_node: EditorNode, value: unknown): true | string {
     if (typeof limits !== "object" || limits === null || Array.isArray(limits)) return word("error.limits");
     const right = Object.entries(limits).every(
       ([name, rate]) =>
-        ["perChat", "perAccount"].includes(name) &&
+        ["perChat", "perAccount", "global"].includes(name) &&
         /^(|\s*(\d*[1-9]\d*(\.\d+)?|0\.\d*[1-9]\d*)\s*\/\s*(s|min|h)\s*)$/.test(String(rate)),
     );
     return right ? true : word("error.limits");

@@ -27,7 +27,7 @@ describe("history", () => {
     for (let index = 0; index < 10; index++) await history.add("many", turn(`q${index}`, `a${index}`));
     assert.deepEqual(await history.read("many"), [...turn("q8", "a8"), ...turn("q9", "a9")]);
     const row = await store.get("history", "many");
-    assert.equal((row as { value: { messages: unknown[] } } | undefined)?.value.messages.length, 4);
+    assert.equal((row?.body as { messages: unknown[] } | undefined)?.messages.length, 4);
   });
 
   it("remembers nothing when memory is 0", async () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Limiter, parseRate } from "../../lib/delivery/limiter";
+import { Limiter, parseRate, SharedRate } from "../../lib/delivery/limiter";
 import { backoff, sleep } from "../../lib/delivery/retry";
 import { Ordinals } from "../../nodes/reply/ordinals";
 
@@ -30,6 +30,19 @@ describe("delivery: limits, retries", () => {
     assert.equal(limiter.take("b", 200), 400);
   });
 
+  it("accounts of one channel share its global rate, also after a pause of one of them", () => {
+    const shared = new SharedRate("2/s");
+    const [first, second] = [new Limiter({}, shared), new Limiter({}, shared)];
+    assert.equal(first.take("a", 0), 0);
+    assert.equal(second.take("a", 0), 0);
+    assert.equal(first.take("b", 0), 500);
+    assert.equal(second.take("b", 0), 500);
+    first.pause(1000, undefined, 0);
+    assert.equal(second.take("b", 500), 0);
+    assert.equal(first.pausedMs("any", 400), 600);
+    assert.equal(second.pausedMs("any", 400), 0);
+  });
+
   it("a limit that cannot be read is refused with an example", () => {
     for (const rate of ["", "1", "fast", "0/s", "1/day"])
       assert.throws(() => parseRate(rate), /Write it like 1\/s/);
@@ -40,8 +53,10 @@ describe("delivery: limits, retries", () => {
     for (let attempt = 1; attempt < 30; attempt += 1) {
       const wait = backoff(attempt);
       const ceiling = Math.min(60_000, 1000 * 2 ** (attempt - 1));
-      assert.ok(wait >= ceiling / 2 && wait <= ceiling);
+      assert.ok(wait >= ceiling / 20 && wait <= ceiling);
     }
+    const waits = Array.from({ length: 200 }, () => backoff(4));
+    assert.ok(Math.min(...waits) < 2000 && Math.max(...waits) > 6000, "spread over the whole time");
   });
 
   it("a sleep ends with its signal and leaves no timer", async () => {

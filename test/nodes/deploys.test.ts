@@ -49,6 +49,6 @@ describe("nodes: deploys in the middle of work", () => {
     const running = gateway.accounts.get("acc");
     assert.ok(running);
     await gateway.connected(running);
-    assert.equal(heard.length, 1);
+    await until(() => heard.length === 1);
   });
 });

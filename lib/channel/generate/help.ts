@@ -51,7 +51,7 @@ function outHelp({ label, capabilities }: ChannelDefinition): string {
 
 The chat is picked from the recent ones, typed as an id, or taken from the message. If it stays empty, \`msg.to\` counts, and without it the chat that the message came from.
 
-A message waits its turn: per chat the order is kept and the limits of ${label} are obeyed. What cannot be delivered goes to the Catch node, with the reason.
+A message waits its turn: per chat the order is kept and the limits of ${label} are obeyed. What cannot be delivered goes to the Catch node, with the reason, and is kept in the ledger. When it is not known whether a message arrived, it is held, unless the account or \`msg.onUnknown\` says \`resend\`.
 
 ${label} shows: ${features(capabilities)}. A longer text than ${capabilities.text.max} ${UNITS[capabilities.text.unit]} becomes several messages.
 `;

@@ -134,7 +134,12 @@ class WebClient implements Client {
   }
 
   async remove(messageId: string, to: Destination): Promise<void> {
-    await this.#change(to, messageId, (conversation) => conversation.remove(messageId));
+    await this.#change(
+      to,
+      messageId,
+      // Taken away already: an earlier try did it.
+      (conversation) => conversation.remove(messageId) ?? conversation.find(messageId),
+    );
   }
 
   async react(messageId: string, emoji: string, to: Destination): Promise<void> {

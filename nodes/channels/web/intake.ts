@@ -52,7 +52,9 @@ export class Intake {
       return { messageId, duplicate: true };
     }
     if (conversation.find(messageId)) return { messageId, duplicate: true };
-    const taking = this.#read(conversation, nonce, body, locale).then((message) => this.#keep(message));
+    const taking = this.#read(conversation, nonce, body, locale).then((message) =>
+      this.#keep(messageId, message),
+    );
     this.#underWay.set(messageId, taking);
     try {
       await taking;
@@ -108,11 +110,10 @@ export class Intake {
    * Shown first, so that it stands before its answer; taken back if it cannot be made durable. Its event and its place
    * in the history are one commit: after a crash both are there, or neither is and the page sends it again.
    */
-  async #keep(message: PostedMessage): Promise<void> {
+  async #keep(id: string, message: PostedMessage): Promise<void> {
     const { visitor, nonce, text, files } = message;
     // Asked for again: while files were looked at, it may have left the memory.
     const conversation = await this.#conversations.of(visitor);
-    const id = messageIdOf(visitor, nonce);
     const entry = conversation.add({
       id,
       nonce,

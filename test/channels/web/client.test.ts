@@ -170,7 +170,8 @@ describe("web: client", () => {
       [last.id, last.text, last.edited, last.reaction, last.buttons],
       [messageId, "second", true, "👍", undefined],
     );
-    await site.client.remove?.(messageId, to, options());
+    // The second try of one that was cut off changes nothing more.
+    for (const key of ["r", "r"]) await site.client.remove?.(messageId, to, options(key));
     const { messages } = await visitor.listen();
     assert.equal(messages.length, 1);
     assert.equal(messages[0].deleted, true);
