@@ -37,6 +37,10 @@ const seed = flags.seed === undefined ? seedOfRun() : Number(flags.seed);
 /** Kills of one chain: a life's files and its history stay of a size that people have. */
 const KILLS_PER_CHAIN = 25;
 const SYSCALLS = ["fsync", "pwrite64", "writev", "write"];
+/** Of the start: the campaign takes its time. */
+const commit =
+  spawnSync("git", ["rev-parse", "--short", "HEAD"], { cwd: root, encoding: "utf8" }).stdout?.trim() ||
+  "no commit";
 const BEGIN = "<!-- chaos:begin -->";
 const END = "<!-- chaos:end -->";
 
@@ -247,9 +251,8 @@ function write(lines: Line[], minutes: number): void {
     const what = /^\| (.+?) \|/.exec(row)?.[1];
     if (what && what !== "What") rows.set(what, row);
   }
-  const commit = spawnSync("git", ["rev-parse", "--short", "HEAD"], { cwd: root, encoding: "utf8" });
   const day = new Date().toISOString().slice(0, 10);
-  const run = `${day}, ${commit.stdout?.trim() || "no commit"}, seed ${seed}, ${minutes.toFixed(1)} min`;
+  const run = `${day}, ${commit}, seed ${seed}, ${minutes.toFixed(1)} min`;
   for (const { what, size, found, broken } of lines)
     rows.set(what, `| ${what} | ${size} | ${found} | ${broken.length} | ${run} |`);
   const figures = [...HEAD, ...rows.values()].join("\n");
