@@ -24,6 +24,8 @@ export interface StepsOptions {
   only?: number;
   /** Every so many steps; 1: at each. */
   stride?: number;
+  /** Begin with this one. */
+  first?: number;
   /** Several scripts at a time. */
   workers?: number;
   /** Kill by strace at the N-th of these system calls, instead of at our own steps. */
@@ -56,7 +58,7 @@ const SETTLE_WITHIN_MS = 60_000;
 export async function killAtEveryStep(options: StepsOptions): Promise<StepsResult> {
   const { promised, stride = 1, workers = 3, until } = options;
   const result: StepsResult = { promised, kills: 0, places: {}, held: 0, doubled: 0, broken: [] };
-  let next = options.only ?? 1;
+  let next = options.only ?? options.first ?? 1;
   let finished = false;
   const work = async () => {
     while (!finished && next < STEPS_MAX) {
