@@ -43,6 +43,8 @@ interface Lease {
   work: number;
   /** Nobody has said anything yet, and it is only a moment ago. */
   fresh: boolean;
+  /** It has an answer, and others are under way. */
+  ending?: Ending;
 }
 
 /** All of one account. */
@@ -452,7 +454,10 @@ export class Inbox {
       begun = false;
       if (lease.work === 0) return;
       lease.work -= 1;
-      if (lease.work === 0) box.working -= 1;
+      if (lease.work === 0) {
+        box.working -= 1;
+        if (lease.ending) this.settle(eventId, lease.ending);
+      }
       if (box.waiting.size > 0) this.#drainSoon(box);
     };
   }
@@ -495,6 +500,11 @@ export class Inbox {
   settling(eventId: string, how: Ending): Write[] {
     const lease = this.#leases.get(eventId);
     if (this.#settled.has(eventId)) return [];
+    // Another answer to it may not be written down yet: after a crash the flow gives it again.
+    if (lease && lease.work > 1) {
+      lease.ending = how;
+      return [];
+    }
     this.#settled.set(eventId, true);
     if (lease) this.#endLease(lease);
     return [this.#o.ledger.settleEvent(eventId, how)];
