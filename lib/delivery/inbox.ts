@@ -161,13 +161,15 @@ export class Inbox {
       }
       if (this.accepted === 0) this.#o.took();
       this.accepted += 1;
+      // In between, a deploy may have begun: then it waits like the others, in its order.
+      const out = direct[index] === true && this.#mayEmit(box) && box.waiting.size === 0 && !box.draining;
       const waits: WaitingEvent = {
         id: event.id,
         conversation: event.conversation.id,
         at: now,
-        marks: { n: direct[index] ? 1 : 0 },
+        marks: { n: out ? 1 : 0 },
       };
-      if (direct[index]) this.#emit(box, event, waits);
+      if (out) this.#emit(box, event, waits);
       else if (box.late) box.late.push(waits);
       else box.waiting.push(waits);
     }
@@ -201,7 +203,7 @@ export class Inbox {
       const store = await ledger.store();
       const rows = await openRows(store, account);
       // Given back in this run of the process: that was no crash.
-      const known = new Map([...box.waiting].map((event) => [event.id, event.marks]));
+      const known = new Map([...box.waiting, ...late].map((event) => [event.id, event.marks]));
       box.waiting.clear();
       const crashed: Write[] = [];
       for (const { key, at, state, conversation, marks } of rows) {
