@@ -148,8 +148,7 @@ export class Gateway {
         return this.inbox.settling(eventId, how);
       },
       changed: (account) => this.#countsOf(account),
-      stopped: (account, state, error, { key, marks }) =>
-        this.#undelivered(account, state, error, key, marks),
+      stopped: (account, state, error, response) => this.#undelivered(account, state, error, response),
       breakerChanged: (account, open) => this.#breakerChanged(account, open),
     });
     this.http = createHttp();
@@ -514,8 +513,7 @@ export class Gateway {
     account: Account,
     state: "unknown" | "failed" | "expired",
     error: RedclawError,
-    key: string,
-    marks: ResponseMarks,
+    { key, marks, awaited }: { key: string; marks: ResponseMarks; awaited: boolean },
   ): void {
     this.tellOf(account, {
       event: state === "unknown" ? "held" : "dead-letter",
@@ -525,8 +523,8 @@ export class Gateway {
       conversation: marks.to.conversation,
       id: key,
     });
-    const listener = marks.node === undefined ? undefined : this.#failureListeners.get(marks.node);
-    listener?.({ error, key, marks });
+    // Whoever waits for it hears it himself.
+    if (!awaited && marks.node !== undefined) this.#failureListeners.get(marks.node)?.({ error, key, marks });
   }
 
   /** A node hears when a response that it sent before a restart could not be delivered. */

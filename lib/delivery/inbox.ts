@@ -18,7 +18,7 @@ import { Waiting, type WaitingEvent } from "./waiting";
 const LEASE_MS = 5 * 60_000;
 /** A chat that is seen again is written again at most this often. */
 const CHAT_FRESH_MS = 60_000;
-const CHATS_CACHED = 5_000;
+const CHATS_CACHED = 20_000;
 /** Settled events are remembered until the store has surely heard of it. */
 const SETTLED_KEPT = 10_000;
 /** A wire hop takes well under a millisecond, also on a small machine under load it does not take this long. */
@@ -82,7 +82,7 @@ export class Inbox {
   readonly #boxes = new Map<string, Box>();
   readonly #settled = new Recent<true>(SETTLED_KEPT);
   readonly #leases = new Map<string, Lease>();
-  readonly #chatsSeen = new Map<string, number>();
+  readonly #chatsSeen = new Recent<number>(CHATS_CACHED);
   #paused = false;
   /** The event that is out alone. */
   #suspect?: { id: string; timer: NodeJS.Timeout };
@@ -548,7 +548,6 @@ export class Inbox {
     const { conversation, sender } = event;
     const key = `${event.account}|${conversation.id}|${conversation.thread ?? ""}`;
     if ((this.#chatsSeen.get(key) ?? 0) > now - CHAT_FRESH_MS) return;
-    if (this.#chatsSeen.size >= CHATS_CACHED) this.#chatsSeen.clear();
     this.#chatsSeen.set(key, now);
     const direct = conversation.kind === "direct" ? (sender.name ?? sender.handle) : undefined;
     const name = conversation.name ?? direct ?? conversation.id;
