@@ -161,14 +161,14 @@ const parts: Record<string, () => Promise<Line[]>> = {
   async backlog() {
     const lines: Line[] = [];
     for (const slowMs of [0, 2]) {
-      const { messages, seconds, perSecond, newcomerMs, rss, broken } = await runBacklog({
+      const { messages, seconds, perSecond, newcomerMs, memory, broken } = await runBacklog({
         messages: Number(flags.backlog),
         slowMs,
       });
       lines.push({
         what: `backlog at the start, ${slowMs === 0 ? "quick platform" : `${slowMs} ms per send`}`,
         size: `${messages} messages`,
-        found: `${seconds} s (${perSecond}/s); somebody new waited ${newcomerMs} ms; RSS ${rss.idle} MB idle, ${rss.tenths.join(", ")} MB at each tenth, ${rss.most} MB at most`,
+        found: `${seconds} s (${perSecond}/s); somebody new waited ${newcomerMs} ms; heap in use ${memory.heapTenth} MB at a tenth of the way, ${memory.heapEnd} MB at the end; resident ${memory.idle} MB idle, ${memory.tenth} MB at a tenth, ${memory.most} MB at most`,
         broken,
       });
     }
