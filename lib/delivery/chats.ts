@@ -3,17 +3,18 @@ import type { ChatTarget } from "../channel/define";
 import type { MessageEvent } from "../message/types";
 import type { Write } from "../store/store";
 import type { Ledger } from "./ledger";
+import { Recent } from "./recent";
 
 /** A chat that is seen again is written again at most this often. */
 const FRESH_MS = 60_000;
-const CACHED = 5_000;
+const CACHED = 20_000;
 /** The newest chats that a search looks at. */
 const SEARCHED = 500;
 
 export class Chats {
   readonly #ledger: Ledger;
   /** When each was written last. */
-  readonly #seen = new Map<string, number>();
+  readonly #seen = new Recent<number>(CACHED);
 
   constructor(ledger: Ledger) {
     this.#ledger = ledger;
@@ -24,7 +25,6 @@ export class Chats {
     const { conversation, sender } = event;
     const key = `${event.account}|${conversation.id}|${conversation.thread ?? ""}`;
     if ((this.#seen.get(key) ?? 0) > now - FRESH_MS) return;
-    if (this.#seen.size >= CACHED) this.#seen.clear();
     this.#seen.set(key, now);
     const direct = conversation.kind === "direct" ? (sender.name ?? sender.handle) : undefined;
     const name = conversation.name ?? direct ?? conversation.id;

@@ -125,13 +125,15 @@ export class Inbox {
       }
       if (this.accepted === 0) this.#o.took();
       this.accepted += 1;
+      // In between, a deploy may have begun: then it waits like the others, in its order.
+      const out = direct[index] === true && emitter.mayEmit(box) && box.waiting.size === 0 && !box.draining;
       const waits: WaitingEvent = {
         id: event.id,
         conversation: event.conversation.id,
         at: now,
-        marks: { n: direct[index] ? 1 : 0 },
+        marks: { n: out ? 1 : 0 },
       };
-      if (direct[index]) emitter.emit(box, event, waits);
+      if (out) emitter.emit(box, event, waits);
       else if (box.late) box.late.push(waits);
       else box.waiting.push(waits);
     }
@@ -163,7 +165,7 @@ export class Inbox {
       const open = await openEvents(ledger, account);
       for (const { id } of open) there.add(id);
       const idle = open.filter(({ id }) => !this.#emitter.leases.has(id) && !this.#settled.has(id));
-      const known = new Map([...box.waiting].map(({ id, marks }) => [id, marks]));
+      const known = new Map([...box.waiting, ...late].map(({ id, marks }) => [id, marks]));
       const { waiting, quarantined, writes } = countCrashes(idle, known);
       box.waiting.clear();
       for (const waits of waiting) box.waiting.push(waits);

@@ -18,6 +18,8 @@ export interface Control {
   name: "acknowledge before commit" | "watermark dedupe" | "mark a batch";
   /** What the fault does to people. */
   harm: string;
+  /** What the judge must say. Something else that goes wrong, too, is not what catches it. */
+  caughtBy: RegExp;
   patches: Patch[];
 }
 
@@ -25,11 +27,12 @@ export const controls: readonly Control[] = [
   {
     name: "acknowledge before commit",
     harm: "The platform forgets a message that is not on the disk yet: a kill in between loses it.",
-    // A twentieth of a second later, as on a busy disk: then the acknowledgement is surely out first.
+    caughtBy: /acknowledged and lost:.*no row/,
+    // A moment later, as on a busy disk: then the acknowledgement is surely out first.
     patches: [
       {
         file: "nodes/channels/telegram/poll.js",
-        find: /await (ctx\.accept(?:All)?\([^;]*\));/,
+        find: /await kept\((ctx\.acceptAll\(.*\))\);/,
         replace: "setTimeout(() => void $1, 20);",
       },
       {
@@ -38,7 +41,7 @@ export const controls: readonly Control[] = [
         replace: "setTimeout(() => void $1, 20);",
       },
       {
-        file: "lib/channel/intake.js",
+        file: "lib/channel/intake/webhook.js",
         find: /await (account\.accept\([^;]*\));/,
         replace: "setTimeout(() => void $1, 20);",
       },
@@ -47,23 +50,31 @@ export const controls: readonly Control[] = [
   {
     name: "watermark dedupe",
     harm: "An update with a lower number than the highest seen counts as old: one that came late is lost.",
+    caughtBy: /late updates were dropped/,
     patches: [
       {
         file: "lib/delivery/inbox.js",
-        find: /return \[\(0, (\w+)\.checkEvent\)\(candidate\)\];/,
+        find: /events\.push\(\(0, (\w+)\.checkEvent\)\(candidate\)\);/,
         replace: `const chaosEvent = (0, $1.checkEvent)(candidate);
                 const chaosNumber = Number(chaosEvent.id.split(":").at(-1));
                 const chaosMarks = (globalThis.chaosMarks ??= new Map());
-                if (chaosNumber < (chaosMarks.get(chaosEvent.account) ?? 0)) return [];
+                if (chaosNumber < (chaosMarks.get(chaosEvent.account) ?? 0)) continue;
                 if (Number.isFinite(chaosNumber)) chaosMarks.set(chaosEvent.account, chaosNumber);
-                return [chaosEvent];`,
+                events.push(chaosEvent);`,
       },
     ],
   },
   {
     name: "mark a batch",
     harm: "Answers that only wait are written down as being sent: a kill makes all of them doubtful.",
-    patches: [{ file: "lib/delivery/outbox.js", find: /state: "intended",/, replace: 'state: "sending",' }],
+    caughtBy: /held in \d+ kills, although 8 are in flight at most/,
+    patches: [
+      {
+        file: "lib/delivery/delivery.js",
+        find: /(this\.#writing = this\.#insert\()"intended"/,
+        replace: '$1"sending"',
+      },
+    ],
   },
 ];
 

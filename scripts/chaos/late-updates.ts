@@ -4,7 +4,7 @@ import { echoFlow } from "./flows";
 import { Random } from "./random";
 import { newId } from "./side";
 import { TelegramSide } from "./telegram-side";
-import { eventually } from "./wait";
+import { eventually, quiet } from "./wait";
 
 export async function runLateUpdates(options: { seed: number; from?: string }): Promise<string[]> {
   const random = new Random(options.seed);
@@ -24,7 +24,12 @@ export async function runLateUpdates(options: { seed: number; from?: string }): 
       const got = new Set(side.delivered().map((answer) => answer.id));
       return updates.filter(({ id }) => !got.has(id));
     };
-    await eventually(() => missing().length === 0, 10_000);
+    await quiet(
+      () => missing().length,
+      () => missing().length === 0,
+      3_000,
+      15_000,
+    );
     return missing().length > 0 ? [`${missing().length} of ${updates.length} late updates were dropped`] : [];
   } finally {
     await red.remove();

@@ -141,11 +141,18 @@ function change(
     () => scene({ limits: index % 2 ? "{}" : '{"perChat":"50/s","perAccount":"500/s"}' }),
     () => scene({ onUnknown: index % 2 ? "hold" : "resend" }),
     () => scene({}, { gateway: { maxReplyAge: 30 + index } }),
+    () => scene({}, { gateway: { retention: index % 2 ? "history" : "crash-safe" } }),
     () => moved(scene(), ["tg-hold-in", "reply"], index),
+    () => moved(scene(), ["reply"], index),
     () => moved(scene(), ["echo"], index),
+    () => moved(scene(), ["web-page"], index),
     () => switched(scene(), ["tg-hold-in"]),
     () => switched(scene(), ["tg-resend-in", "web-page-in"]),
+    () => switched(scene(), ["tg-hold"]),
     () => switched(scene(), ["tab"]),
+    () => scene().filter(({ id }) => !["tg-hold", "tg-hold-in"].includes(id)),
+    () => scene().filter(({ id }) => !["tg-resend", "tg-resend-in"].includes(id)),
+    () => scene().filter(({ id }) => !["web-page", "web-page-in"].includes(id)),
   ];
   return { type, flow: random.pick(changes)() };
 }

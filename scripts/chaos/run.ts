@@ -37,6 +37,10 @@ const seed = flags.seed === undefined ? seedOfRun() : Number(flags.seed);
 /** Kills of one chain: a life's files and its history stay of a size that people have. */
 const KILLS_PER_CHAIN = 25;
 const SYSCALLS = ["fsync", "pwrite64", "writev", "write"];
+/** Of the start: the campaign takes its time. */
+const commit =
+  spawnSync("git", ["rev-parse", "--short", "HEAD"], { cwd: root, encoding: "utf8" }).stdout?.trim() ||
+  "no commit";
 const BEGIN = "<!-- chaos:begin -->";
 const END = "<!-- chaos:end -->";
 
@@ -178,8 +182,8 @@ const parts: Record<string, () => Promise<Line[]>> = {
       lines.push({
         what: `negative control: ${name}`,
         size: "1 build",
-        found: found.length > 0 ? "caught" : "not caught",
-        broken: found.length > 0 ? [] : [`the campaign does not see "${name}"`],
+        found: found ? `caught: ${found.replace(/:.*/s, "")}` : "not caught",
+        broken: found ? [] : [`the campaign does not see "${name}"`],
       });
     }
     return lines;
@@ -214,44 +218,53 @@ const parts: Record<string, () => Promise<Line[]>> = {
 
 async function main(): Promise<void> {
   const wanted = flags.only?.split(",") ?? Object.keys(parts);
-  const lines: Line[] = [];
-  const started = Date.now();
+  let failed = false;
   say(`seed ${seed}`);
   for (const name of wanted) {
     const part = parts[name];
     if (!part) throw new Error(`There is no part "${name}": ${Object.keys(parts).join(", ")}.`);
     say(name);
-    for (const line of await part()) {
-      lines.push(line);
+    const started = Date.now();
+    const lines = await part();
+    const minutes = (Date.now() - started) / 60_000;
+    for (const line of lines) {
+      failed ||= line.broken.length > 0;
       say(`  ${line.what}: ${line.size}: ${line.found}`);
       for (const what of line.broken.slice(0, 10)) say(`    BROKEN ${what}`);
     }
+    if (!flags["no-write"]) write(lines, minutes);
   }
-  const minutes = Math.round((Date.now() - started) / 60_000);
-  if (!flags["no-write"]) write(table(lines, minutes));
-  process.exit(lines.some(({ broken }) => broken.length > 0) ? 1 : 0);
+  process.exit(failed ? 1 : 0);
 }
 
-function table(lines: Line[], minutes: number): string {
-  const cpu = os.cpus();
-  const version = process.version;
-  return [
-    `Run on ${new Date().toISOString().slice(0, 10)}, ${minutes} min, seed ${seed}; ${cpu.length} x ${cpu[0]?.model.trim() ?? "CPU"}, ${Math.round(os.totalmem() / 2 ** 30)} GB, ${os.type()} ${os.release()}, Node.js ${version}.`,
-    "",
-    "| What | How much | What was found | Promises broken |",
-    "|---|---|---|---|",
-    ...lines.map(({ what, size, found, broken }) => `| ${what} | ${size} | ${found} | ${broken.length} |`),
-  ].join("\n");
-}
+const HEAD = ["| What | How much | What was found | Promises broken | Run |", "|---|---|---|---|---|"];
 
-/** Puts the figures between the markers of docs/reliability.md. */
-function write(figures: string): void {
+/** Puts the figures between the markers of docs/reliability.md; parts that were not run keep theirs. */
+function write(lines: Line[], minutes: number): void {
   const page = path.join(root, "docs/reliability.md");
   const text = fs.readFileSync(page, "utf8");
   const begin = text.indexOf(BEGIN);
   const end = text.indexOf(END);
   if (begin < 0 || end < begin) throw new Error(`${page} has lost its markers ${BEGIN} and ${END}.`);
-  fs.writeFileSync(page, `${text.slice(0, begin + BEGIN.length)}\n${figures}\n${text.slice(end)}`);
+  const rows = new Map<string, string>();
+  for (const row of text.slice(begin, end).split("\n")) {
+    const what = /^\| (.+?) \|/.exec(row)?.[1];
+    if (what && what !== "What") rows.set(what, row);
+  }
+  const day = new Date().toISOString().slice(0, 10);
+  const run = `${day}, ${commit}, seed ${seed}, ${minutes.toFixed(1)} min`;
+  for (const { what, size, found, broken } of lines)
+    rows.set(what, `| ${what} | ${size} | ${found} | ${broken.length} | ${run} |`);
+  const figures = [...HEAD, ...rows.values()].join("\n");
+  fs.writeFileSync(
+    page,
+    `${text.slice(0, begin + BEGIN.length)}\n${machine()}\n\n${figures}\n${text.slice(end)}`,
+  );
+}
+
+function machine(): string {
+  const cpu = os.cpus();
+  return `Machine of the last run: ${cpu.length} x ${cpu[0]?.model.trim() ?? "CPU"}, ${Math.round(os.totalmem() / 2 ** 30)} GB, ${os.type()} ${os.release()}, Node.js ${process.version}.`;
 }
 
 function say(line: string): void {

@@ -24,12 +24,14 @@ export interface StepsOptions {
   only?: number;
   /** Every so many steps; 1: at each. */
   stride?: number;
+  /** Begin with this one. */
+  first?: number;
   /** Several scripts at a time. */
   workers?: number;
   /** Kill by strace at the N-th of these system calls, instead of at our own steps. */
   syscall?: string;
-  /** For the test of the campaign itself: stop at the first broken promise. */
-  untilBroken?: boolean;
+  /** For the test of the campaign itself: stop when this is found. */
+  until?: RegExp;
 }
 
 export interface StepsResult {
@@ -54,9 +56,9 @@ const STEPS_MAX = 5_000;
 const SETTLE_WITHIN_MS = 60_000;
 
 export async function killAtEveryStep(options: StepsOptions): Promise<StepsResult> {
-  const { promised, stride = 1, workers = 3 } = options;
+  const { promised, stride = 1, workers = 3, until } = options;
   const result: StepsResult = { promised, kills: 0, places: {}, held: 0, doubled: 0, broken: [] };
-  let next = options.only ?? 1;
+  let next = options.only ?? options.first ?? 1;
   let finished = false;
   const work = async () => {
     while (!finished && next < STEPS_MAX) {
@@ -72,7 +74,8 @@ export async function killAtEveryStep(options: StepsOptions): Promise<StepsResul
         const place = run.place.replace(/^\d+ /, "").split(/[?{]/)[0] as string;
         result.places[place] = (result.places[place] ?? 0) + 1;
       }
-      if (!run.killed || options.only || (options.untilBroken && result.broken.length > 0)) finished = true;
+      const found = until !== undefined && run.broken.some((what) => until.test(what));
+      if (!run.killed || options.only || found) finished = true;
     }
   };
   await Promise.all(Array.from({ length: options.only ? 1 : workers }, work));
@@ -170,17 +173,19 @@ async function playScript(side: TelegramSide | WebSide, life: Life): Promise<voi
   await go(10);
 }
 
-/** Everything is told to the bot and it has nothing left to do. */
+/** Everything is told to the bot and it has nothing left to do, also a moment later. */
 async function settled(side: TelegramSide | WebSide, life: Life): Promise<boolean> {
   const deadline = performance.now() + SETTLE_WITHIN_MS;
+  let looks = 0;
   while (performance.now() < deadline && !life.ended) {
     const waiting = side instanceof TelegramSide ? side.server.pending.length : side.waiting;
-    if (waiting === 0 && (await life.open()) === 0) {
+    looks = waiting === 0 && (await life.open()) === 0 ? looks + 1 : 0;
+    if (looks === 2) {
       // An answer of the page is on its stream a moment after the ledger knows it, and the stream comes back by itself.
       if (side instanceof WebSide) await eventually(() => answeredAll(side), 1_500);
       return true;
     }
-    await sleep(15);
+    await sleep(looks === 1 ? 40 : 15);
   }
   return false;
 }

@@ -8,11 +8,11 @@ import { seedOfRun } from "../../scripts/chaos/random";
 describe("a Node-RED that is killed", function () {
   this.timeout(300_000);
   const seed = seedOfRun();
-  /** Chains at the same time: together 52 kills. */
+  /** Chains at the same time: together thirty kills; steps.test.ts has many more. */
   const chains = [seed, seed + 1];
 
-  it(`at 52 random moments loses nothing, doubles nothing it promised not to, and keeps order (SEED=${seed})`, async () => {
-    const results = await Promise.all(chains.map((one) => runChain({ seed: one, kills: 26 })));
+  it(`at thirty random moments loses nothing, doubles nothing it promised not to, and keeps order (SEED=${seed})`, async () => {
+    const results = await Promise.all(chains.map((one) => runChain({ seed: one, kills: 15 })));
     for (const { broken, settledMs, seed: own, log } of results) {
       assert.deepEqual(broken, [], `seed ${own}\n${log.slice(-4000)}`);
       assert.ok(settledMs <= 60_000, `seed ${own}: settled after ${settledMs} ms`);

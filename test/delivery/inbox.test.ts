@@ -129,6 +129,37 @@ describe("inbox", () => {
     await alone.close();
   });
 
+  it("what is being written down when a deploy begins goes out after it, once and in order", async () => {
+    const account = channel.open();
+    await account.ready(Date.now() + 1000);
+    const { inbox, ledger } = channel.gateway;
+    await account.accept(messageEvent({ text: "0" }));
+    await until(() => seen.length === 1);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    inbox.settle(seen[0]?.event.id ?? "", "answered");
+    const commit = ledger.commit.bind(ledger);
+    ledger.commit = async (writes) => {
+      const changed = await commit(writes);
+      if (!JSON.stringify(writes).includes('"accepted"')) return changed;
+      ledger.commit = commit;
+      inbox.pause();
+      inbox.giveBackRecent();
+      return changed;
+    };
+    await account.accept(messageEvent({ text: "1" }));
+    await account.accept(messageEvent({ text: "2" }));
+    assert.equal(seen.length, 1);
+    inbox.go();
+    await until(() => seen.length === 3);
+    assert.deepEqual(
+      seen.slice(1).map(({ event }) => [event.text, event.redelivered]),
+      [
+        ["1", undefined],
+        ["2", undefined],
+      ],
+    );
+  });
+
   it("remembers the chats, the newest first, by name or id", async () => {
     const account = channel.open();
     await account.ready(Date.now() + 1000);
