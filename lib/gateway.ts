@@ -112,8 +112,7 @@ export class Gateway {
         return this.inbox.settling(eventId, how);
       },
       changed: (account) => this.#counts.changed(account),
-      stopped: ({ id }, state, error, { key, marks }) =>
-        this.#newsroom.undelivered(id, state, { error, key, marks }),
+      stopped: ({ id }, state, error, response) => this.#newsroom.undelivered(id, state, error, response),
       breakerChanged: (account, open) => {
         this.#newsroom.breakerChanged(account, open);
         this.#counts.changed(account.id);

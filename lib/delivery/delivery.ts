@@ -40,6 +40,8 @@ export class Delivery implements Work {
   readonly at: number;
   readonly deadline: number;
   readonly receipt: Promise<Receipt>;
+  /** Somebody waits for its end; else it is of an earlier run of the process. */
+  readonly awaited: boolean;
   readonly #host: DeliveryHost;
   #response?: Response;
   #actions?: Action[];
@@ -70,6 +72,7 @@ export class Delivery implements Work {
     this.marks = marks;
     this.at = times.at;
     this.deadline = times.deadline;
+    this.awaited = "response" in from;
     if ("response" in from) this.#response = from.response;
     this.#written = "written" in from ? from.written : "new";
     this.#unsure = "written" in from && from.written === "sending";
@@ -288,7 +291,9 @@ export class Delivery implements Work {
         return { over: true, inMs: 0, platform: "failed" };
       }
     }
-    const platform = ["unreachable", "unavailable", "interrupted"].includes(fault) ? "failed" : "answered";
+    const failed = ["unreachable", "unavailable", "interrupted"].includes(fault);
+    // A refused token says nothing about whether sending works.
+    const platform = failed ? "failed" : fault === "auth" ? "silent" : "answered";
     if (fault === "auth") account.refused(error);
     const again = error.retryable || fault === "auth" || fault === "interrupted";
     if (!again) {

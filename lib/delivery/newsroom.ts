@@ -94,9 +94,13 @@ export class Newsroom {
     });
   }
 
-  /** A response ended without a receipt: the node that sent it hears of it, also when that was before a restart. */
-  undelivered(account: string, state: "unknown" | "failed" | "expired", undelivered: Undelivered): void {
-    const { error, key, marks } = undelivered;
+  /** A response ended without a receipt: the node that sent it before a restart hears of it, too. */
+  undelivered(
+    account: string,
+    state: "unknown" | "failed" | "expired",
+    error: RedclawError,
+    { key, marks, awaited }: { key: string; marks: ResponseMarks; awaited: boolean },
+  ): void {
     this.tellOf(account, {
       event: state === "unknown" ? "held" : "dead-letter",
       severity: state === "unknown" ? "warning" : "error",
@@ -105,6 +109,7 @@ export class Newsroom {
       conversation: marks.to.conversation,
       id: key,
     });
-    if (marks.node !== undefined) this.#failureListeners.get(marks.node)?.(undelivered);
+    // Whoever waits for it hears it himself.
+    if (!awaited && marks.node !== undefined) this.#failureListeners.get(marks.node)?.({ error, key, marks });
   }
 }

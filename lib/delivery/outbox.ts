@@ -46,7 +46,7 @@ export interface OutboxOptions {
     account: Account,
     state: "unknown" | "failed" | "expired",
     error: RedclawError,
-    response: { key: string; marks: ResponseMarks },
+    response: { key: string; marks: ResponseMarks; awaited: boolean },
   ): void;
   breakerChanged(account: Account, open: boolean): void;
 }
@@ -223,7 +223,7 @@ export class Outbox {
     const way = this.#ways.get(account.id);
     if (way) way.held += 1;
     account.log.warn(error.message);
-    this.#o.stopped(account, "unknown", error, { key, marks });
+    this.#o.stopped(account, "unknown", error, { key, marks, awaited: false });
   }
 
   /** Somebody says that it shall be sent (again). Rejects with a RedclawError. */

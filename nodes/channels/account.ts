@@ -86,12 +86,9 @@ export function statusOf({ status, slowForMs, failsForMs, counts, trouble }: Acc
       return { fill: "yellow", shape: "ring", text: "connecting" };
     case "connected":
       if (failsForMs !== undefined) {
-        const next = Number.isFinite(failsForMs) && failsForMs > 0 ? `in ${seconds(failsForMs)} s` : "now";
-        return {
-          fill: "yellow",
-          shape: "ring",
-          text: [`sending fails, next try ${next}`, counted].filter(Boolean).join(", "),
-        };
+        const next =
+          Number.isFinite(failsForMs) && failsForMs > 0 ? `next try in ${seconds(failsForMs)} s` : "trying";
+        return { fill: "yellow", shape: "ring", text: `${counted || "sending fails"}, ${next}` };
       }
       if (waiting > 0 && slowForMs > 0)
         return { fill: "blue", shape: "dot", text: `${counted} (slow down: ${seconds(slowForMs)} s)` };

@@ -191,6 +191,50 @@ describe("channel nodes and reply", () => {
     assert.ok(shown.includes("2 waiting (slow down: 1 s)"), shown.join(" | "));
   });
 
+  it("a held answer shows on both boxes, and Catch hears of it once", async () => {
+    const { channel, node, gateway, statuses } = await loadFlow([
+      account,
+      { ...inNode, wires: [["reply"]] },
+      reply,
+      caught,
+      errors,
+      seen,
+    ]);
+    const codes: unknown[] = [];
+    node("errors").on("input", (message: FlowMessage) =>
+      codes.push((message["error"] as { code?: string }).code),
+    );
+    await until(() => gateway.accounts.get("acc")?.client !== undefined);
+    channel.onSend = () => {
+      throw new ChannelError("interrupted", "cut off");
+    };
+    await channel.ctx?.accept(messageEvent());
+    await until(
+      () => statuses("in").at(-1)?.text === "1 held" && statuses("reply").at(-1)?.text === "1 held",
+    );
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.deepEqual(codes, ["held"]);
+  });
+
+  it("an answer of an earlier run that cannot be delivered reaches the Catch node of its reply", async () => {
+    const { channel, node, gateway } = await loadFlow([account, inNode, reply, caught, errors, seen]);
+    await until(() => gateway.accounts.get("acc")?.client !== undefined);
+    const running = gateway.accounts.get("acc");
+    assert.ok(running);
+    channel.onSend = () => {
+      throw new ChannelError("gone", "The bot was blocked.");
+    };
+    const { ledger } = gateway;
+    const marks = { to: { conversation: "c1" }, done: 0, ids: [], node: "reply" };
+    const row = ledger.intend("k", "acc", { text: "hi" }, marks, "intended", ledger.clock.now());
+    await ledger.commit([{ insert: row }]);
+    const arriving = nextInput(node("errors"));
+    await gateway.outbox.resume(running);
+    const { error, payload } = (await arriving) as unknown as CaughtError & { payload: { id: string } };
+    assert.match(error.message, /blocked/);
+    assert.equal(payload.id, "k");
+  });
+
   it("an answer that a deploy catches while it waits is no error: it goes out after the deploy", async () => {
     const { channel, gateway, node } = await loadFlow([account, out, caught, errors, seen]);
     await until(() => gateway.accounts.get("acc")?.client !== undefined);
