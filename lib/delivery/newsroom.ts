@@ -1,4 +1,4 @@
-/** The newsroom: what happens becomes a sentence, for the log, for flows that raise an alarm, and for the node concerned. */
+/** The newsroom: what happens becomes a sentence for the log, for flows that raise an alarm, for the node concerned. */
 import type { Account } from "../channel/account";
 import type { Log } from "../channel/define";
 import type { Clock } from "../clock";
