@@ -59,6 +59,8 @@ export class Gateway {
   readonly #rates = new Map<string, SharedRate>();
   readonly #bots = new Bots();
   readonly #lifecycle: Lifecycle;
+  /** Versions of accounts that are on their way out, by the account's id. */
+  readonly #ends = new Map<string, Promise<void>>();
   #tickTimer?: NodeJS.Timeout;
   #trouble?: string;
 
@@ -201,7 +203,8 @@ export class Gateway {
       return before;
     }
     const account = new Account(this, definition, settings, log);
-    if (before?.parked) void this.#end(before, false);
+    // One connection at a time: the new version waits until the old one has let go.
+    if (before?.parked) this.#ends.set(account.id, this.#end(before, false));
     this.accounts.set(account.id, account);
     this.outbox.open(account);
     this.intake?.changed();
@@ -244,6 +247,8 @@ export class Gateway {
   /** Resolves when the account may connect; `wait` hears, in a sentence, why it does not yet. */
   async mayConnect(account: Account, wait: (reason: string) => void): Promise<void> {
     await this.#lifecycle.mayConnect(account.signal, wait);
+    await this.#ends.get(account.id);
+    this.#ends.delete(account.id);
     await this.#bots.claim(account, (sentence) => {
       wait(sentence);
       this.tellOf(account, { event: "same-bot", severity: "error", sentence });
@@ -373,8 +378,7 @@ export class Gateway {
 
   #tick(): void {
     this.inbox.expireLeases();
-    this.outbox
-      .expireOrphans()
+    Promise.all([this.inbox.expireOrphans(), this.outbox.expireOrphans()])
       .then(() => this.store())
       .then((store) => store.sweep())
       .catch((error) => this.#log.warn(asError(error).message));

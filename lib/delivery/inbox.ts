@@ -14,7 +14,7 @@ import { Box, type Listener } from "./box";
 import { Chats } from "./chats";
 import { Emitter } from "./emitter";
 import { ON_THE_WIRES_MS } from "./lease";
-import type { Ending } from "./ledger";
+import { type Ending, EVENT, type EventMarks } from "./ledger";
 import { countCrashes, openEvents } from "./left-behind";
 import { Recent } from "./recent";
 import { Stopped, type StoppedOptions } from "./stopped";
@@ -206,6 +206,7 @@ export class Inbox {
       begun = false;
       if (lease.work === 0) return;
       lease.done();
+      if (lease.work === 0 && lease.ending) this.settle(eventId, lease.ending);
       if (lease.box.waiting.size > 0) this.#emitter.drainSoon(lease.box);
     };
   }
@@ -247,6 +248,11 @@ export class Inbox {
   settling(eventId: string, how: Ending): Write[] {
     const lease = this.#emitter.leases.get(eventId);
     if (this.#settled.has(eventId)) return [];
+    // Another answer to it may not be written down yet: after a crash the flow gives it again.
+    if (lease && lease.work > 1) {
+      lease.ending = how;
+      return [];
+    }
     this.#settled.set(eventId, true);
     if (lease) this.#emitter.end(lease);
     return [this.#o.ledger.settleEvent(eventId, how)];
@@ -259,6 +265,19 @@ export class Inbox {
     for (const [account, box] of this.#boxes) {
       if (box.draining || box.late) continue;
       for (const event of box.waiting.takeOlder(tooOld)) this.#stopped.tooLate(account, event);
+    }
+  }
+
+  /** Events of accounts that are not there any more, and too old to be answered: they end, visibly. */
+  async expireOrphans(): Promise<void> {
+    const { ledger } = this.#o;
+    const store = await ledger.store();
+    const before = ledger.clock.now() - this.#o.maxAge();
+    const state = ["accepted", "emitted"];
+    for (const row of await store.find({ space: EVENT, state, before, bare: true, limit: BATCH })) {
+      const { key: id, account = "", conversation = "", at, value } = row;
+      if (this.#boxes.get(account)?.definition || this.#emitter.leases.has(id)) continue;
+      this.#stopped.tooLate(account, { id, conversation, at, marks: value as EventMarks });
     }
   }
 

@@ -1,5 +1,6 @@
 /** A lease: an event that is out on the wires, until when, and how many nodes work on it. */
 import type { Box } from "./box";
+import type { Ending } from "./ledger";
 import type { WaitingEvent } from "./waiting";
 
 /** An event without an answer is let go after this long; `ai` extends it while it works. */
@@ -17,6 +18,8 @@ export class Lease {
   work = 0;
   /** Nobody has said anything yet, and it is only a moment ago. */
   fresh = true;
+  /** It has an answer, and others are under way. */
+  ending?: Ending;
 
   constructor(box: Box, event: WaitingEvent) {
     const now = performance.now();

@@ -205,6 +205,35 @@ describe("after a crash", () => {
     assert.equal(sent.length, 0);
   });
 
+  it("an event with two answers is open until both are through: a crash in between loses neither", async () => {
+    let run = await start();
+    const event = messageEvent();
+    const answer = (n: number) =>
+      run.channel.gateway.send({
+        key: `${event.id}/n/${n}`,
+        account: "acc",
+        to: { conversation: `c${n}` },
+        response: { text: `answer ${n}` },
+        eventId: event.id,
+      });
+    await accept(run, event);
+    await until(() => run.heard.length === 1);
+    const { sent } = run.channel;
+    run.channel.onSend = ({ to }) => (to.conversation === "c1" ? new Promise(() => undefined) : undefined);
+    const first = answer(0);
+    answer(1).catch(() => undefined);
+    await first;
+    assert.equal(sent.length, 1);
+    assert.equal((await rowOf(run, event.id))?.state, "emitted");
+    run = await start();
+    await until(() => run.channel.gateway.outbox.counts("acc").held === 1);
+    await until(() => run.heard.length === 0);
+    await assert.rejects(answer(1), { code: "held" });
+    assert.equal((await answer(0)).messageId, "1");
+    assert.equal(run.channel.sent.length, 0);
+    assert.equal((await rowOf(run, event.id))?.state, "settled");
+  });
+
   it("an event that is settled while it goes out again stays settled", async () => {
     const run = await start();
     const { ledger, inbox } = run.channel.gateway;
@@ -314,4 +343,31 @@ describe("more messages than the flows can take", () => {
       );
     await channel.close();
   }).timeout(30_000);
+});
+
+describe("messages of an account that is gone", () => {
+  it("end in the ledger, visibly, when they are too old to be answered", async () => {
+    let time = Date.now();
+    const channel = new Scripted({ clock: { now: () => time } });
+    const { gateway } = channel;
+    const now = gateway.clock.now();
+    const event = messageEvent({ account: "gone" });
+    const marks = { to: { conversation: "c1" }, done: 0, ids: [] };
+    const { ledger } = gateway;
+    await ledger.commit([
+      ledger.acceptEvent(event, false, now),
+      { insert: ledger.intend("k", "gone", { text: "hi" }, marks, "intended", now) },
+    ]);
+    const states = async () => {
+      const store = await gateway.store();
+      return [(await store.get("event", event.id))?.state, (await store.get("response", "k"))?.state];
+    };
+    await Promise.all([gateway.inbox.expireOrphans(), gateway.outbox.expireOrphans()]);
+    assert.deepEqual(await states(), ["accepted", "intended"]);
+    time += 11 * 60_000;
+    await Promise.all([gateway.inbox.expireOrphans(), gateway.outbox.expireOrphans()]);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.deepEqual(await states(), ["expired", "expired"]);
+    await channel.close();
+  });
 });
