@@ -4,7 +4,7 @@
  */
 import type { RequestHandler, Router } from "express";
 import { asError, RedclawError } from "../lib/errors";
-import type { FlowEvents } from "../lib/gateway";
+import type { FlowEvents } from "../lib/lifecycle";
 
 export interface NodeConfig {
   id: string;

@@ -344,3 +344,30 @@ describe("more messages than the flows can take", () => {
     await channel.close();
   }).timeout(30_000);
 });
+
+describe("messages of an account that is gone", () => {
+  it("end in the ledger, visibly, when they are too old to be answered", async () => {
+    let time = Date.now();
+    const channel = new Scripted({ clock: { now: () => time } });
+    const { gateway } = channel;
+    const now = gateway.clock.now();
+    const event = messageEvent({ account: "gone" });
+    const marks = { to: { conversation: "c1" }, done: 0, ids: [] };
+    const { ledger } = gateway;
+    await ledger.commit([
+      ledger.acceptEvent(event, false, now),
+      { insert: ledger.intend("k", "gone", { text: "hi" }, marks, "intended", now) },
+    ]);
+    const states = async () => {
+      const store = await gateway.store();
+      return [(await store.get("event", event.id))?.state, (await store.get("response", "k"))?.state];
+    };
+    await Promise.all([gateway.inbox.expireOrphans(), gateway.outbox.expireOrphans()]);
+    assert.deepEqual(await states(), ["accepted", "intended"]);
+    time += 11 * 60_000;
+    await Promise.all([gateway.inbox.expireOrphans(), gateway.outbox.expireOrphans()]);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.deepEqual(await states(), ["expired", "expired"]);
+    await channel.close();
+  });
+});

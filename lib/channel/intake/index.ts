@@ -7,8 +7,10 @@
  * httpNode, so that httpNodeAuth and httpNodeMiddleware protect them as the owner expects.
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { GatewayConfig } from "../../configuration";
 import { asError } from "../../errors";
-import type { FlowEvents, Gateway, GatewayConfig } from "../../gateway";
+import type { Gateway } from "../../gateway";
+import type { FlowEvents } from "../../lifecycle";
 import type { Account } from "../account";
 import type { Log } from "../define";
 import { accountAt, isExact, readAddress, receivesByWebhook } from "./address";

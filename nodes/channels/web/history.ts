@@ -28,8 +28,8 @@ interface Seen {
   upTo: number;
 }
 
-/** Stores rows in one commit, for a time; `undefined` forgets one. */
-type Write = (rows: Record<string, unknown>, keepMs: number) => Promise<void>;
+/** Stores rows for a time, in this order or in one commit; `undefined` forgets one. */
+type Write = (rows: [key: string, value: unknown][], keepMs: number) => Promise<void>;
 
 export class Conversations {
   readonly #memory: AccountMemory;
@@ -100,8 +100,8 @@ export class Conversations {
   }
 
   /**
-   * Keeps an entry as it is now. It is durable when this resolves, and was not written when it rejects. `write` stores
-   * it together with something else.
+   * Keeps an entry as it is now: it is durable when this resolves. `write` stores it together with something else, in
+   * one commit.
    */
   async keep(conversation: Conversation, entry: Entry, write: Write = this.#write): Promise<void> {
     const { visitor } = conversation;
@@ -110,9 +110,9 @@ export class Conversations {
     const upTo = upToOf(conversation.next);
     const isNews = !seen || upTo > seen.upTo || seen.at < now - SEEN_FRESH_MS;
     // The visitor first: without that row nobody looks for the entries.
-    const rows: Record<string, unknown> = isNews ? { [visitorKey(visitor)]: upTo } : {};
-    for (const n of conversation.takeGone()) rows[entryKey(visitor, n)] = undefined;
-    rows[entryKey(visitor, entry.n)] = entry;
+    const rows: Parameters<Write>[0] = isNews ? [[visitorKey(visitor), upTo]] : [];
+    for (const n of conversation.takeGone()) rows.push([entryKey(visitor, n), undefined]);
+    rows.push([entryKey(visitor, entry.n), entry]);
     conversation.writing += 1;
     const writing = write(rows, KEEP_MS);
     this.#writing.add(writing);
@@ -132,8 +132,12 @@ export class Conversations {
   }
 
   readonly #write: Write = async (rows, keepMs) => {
-    const keys = Object.keys(rows);
-    await Promise.all(keys.map((key) => this.#memory.set(key, rows[key], keepMs)));
+    const writes = rows.map(([key, value]) => {
+      const write = this.#memory.set(key, value, keepMs);
+      // What made room goes after its time, at the latest.
+      return value === undefined ? write.catch(() => undefined) : write;
+    });
+    await Promise.all(writes);
   };
 
   /** Rows go by themselves after their time; those of too many visitors are taken away. */

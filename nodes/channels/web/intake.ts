@@ -124,7 +124,7 @@ export class Intake {
     this.#streams.tell(visitor, "message", viewOf(entry), entry.rev);
     try {
       await this.#conversations.keep(conversation, entry, async (rows, keepMs) => {
-        await this.#ctx.accept(message, rows, keepMs);
+        await this.#ctx.accept(message, Object.fromEntries(rows), keepMs);
       });
     } catch (error) {
       conversation.drop(id);

@@ -147,7 +147,11 @@ export class Conversation {
   /** Takes back an entry that did not come to be, as if it had never been there. */
   drop(id: string): void {
     const index = this.#entries.findIndex((entry) => entry.id === id);
-    if (index >= 0) this.#size -= this.#entries.splice(index, 1)[0]?.text.length ?? 0;
+    const [entry] = index < 0 ? [] : this.#entries.splice(index, 1);
+    if (!entry) return;
+    this.#size -= entry.text.length;
+    // The next one takes its place, also in the store.
+    if (entry.n === this.#next - 1) this.#next -= 1;
   }
 
   #nextRevision(): number {
