@@ -48,8 +48,13 @@ export function formOf(request: Request): Record<string, unknown> {
   return objectOf(request.body);
 }
 
-/** A page of another site can make a browser send a form, but not JSON (it would be asked whether it may). */
+/**
+ * A page of another site can make a browser send a form, but not JSON (it would be asked whether it may), and its
+ * browser names that site. A program that names none needs no JSON when it has nothing to say.
+ */
 export function checkJson({ headers }: Request): void {
+  const empty = headers["content-type"] === undefined && !Number(headers["content-length"] ?? 0);
+  if (empty && headers.origin === undefined && headers["sec-fetch-site"] === undefined) return;
   if (!/^application\/json\b/i.test(headers["content-type"] ?? ""))
     throw new Refusal(400, "bad-form", "The request must be sent as JSON (Content-Type: application/json).");
 }

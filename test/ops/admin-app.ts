@@ -58,6 +58,8 @@ export function adminRoutes(gateway: Gateway): AdminRoute[] {
 }
 
 export interface AdminApp {
+  /** Ends with a slash. */
+  url: string;
   ask(
     method: string,
     path: string,
@@ -75,6 +77,7 @@ export async function serveAdmin(gateway: Gateway): Promise<AdminApp> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   return {
+    url: `http://127.0.0.1:${port}/redclaw/api/`,
     async ask(method, path, body, type = "application/json") {
       const answer = await fetch(`http://127.0.0.1:${port}/redclaw/api/${path}`, {
         method,

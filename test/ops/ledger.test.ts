@@ -205,7 +205,12 @@ describe("the ledger API", () => {
       const { status, json } = await app.ask("POST", path, {}, "text/plain");
       assert.deepEqual([status, (json as Done).code], [400, "bad-form"], path);
     }
+    // A browser names the page's site with each POST; a program that has nothing to say needs no header at all.
+    const dismiss = (headers: Record<string, string>) =>
+      fetch(`${app.url}ledger/${id}/dismiss`, { method: "POST", headers });
+    assert.equal((await dismiss({ origin: "https://elsewhere.example" })).status, 400);
     assert.equal((await look(id)).state, "unknown");
+    assert.equal((await dismiss({})).status, 200);
   });
 
   it("a message to an account that is gone is not sent again, and says why", async () => {
