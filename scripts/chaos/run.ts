@@ -3,7 +3,7 @@
  *
  * Options: `--kills 1000` (random kills), `--deploys 200`, `--backlog 100000`, `--seed N`, `--only kills,steps,...`
  * (kills, bursts, crashes, steps, red, strace, deploys, backlog, controls, tests), `--chains 2` (at the same time),
- * `--no-write`. Runs against `dist/` of this checkout, or of the folder in `REDCLAW_PACKAGE`.
+ * `--stride 1` (of `red`, the slowest: every so many steps), `--no-write`. Runs against `dist/` of this checkout, or of the folder in `REDCLAW_PACKAGE`.
  */
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
@@ -30,6 +30,7 @@ const { values: flags } = parseArgs({
     seed: { type: "string" },
     only: { type: "string" },
     chains: { type: "string", default: "2" },
+    stride: { type: "string", default: "1" },
     "no-write": { type: "boolean", default: false },
   },
 });
@@ -115,11 +116,12 @@ const parts: Record<string, () => Promise<Line[]>> = {
   },
 
   async red() {
-    const { kills, asked, held, broken } = await killNodeRedAtEveryStep({ stride: 1 });
+    const stride = Number(flags.stride);
+    const { kills, asked, held, broken } = await killNodeRedAtEveryStep({ stride });
     return [
       {
-        what: "kill -9 of a real Node-RED at every step of ten messages",
-        size: `${kills} kills, ${asked} messages`,
+        what: "kill -9 of a real Node-RED at the steps of ten messages",
+        size: `${kills} kills (every ${stride === 1 ? "step" : `${stride}. step`}), ${asked} messages`,
         found: `${held} held, 0 doubled`,
         broken,
       },
