@@ -39,9 +39,10 @@ type Outcome = { changed: boolean[] } | { error: unknown };
 const GROUP_STEPS = 500;
 /** Characters in one transaction, so that the write-ahead log stays small. */
 const GROUP_CHARS = 4 * 1024 * 1024;
-/** Longest time to wait while each turn brings more, and while more is only expected. */
+/** Longest time to wait while each turn brings more. */
 const GATHER_MS = 2;
-const EXPECT_MS = 0.15;
+/** Transactions that follow so soon are worth filling. */
+const BUSY_MS = 4;
 const SWEEP_ROWS = 1000;
 const LOCK_RETRY_MS = 50;
 /** How often the end of work is tried to be recorded on a disk that does not take it. */
@@ -71,6 +72,8 @@ class SqliteStore implements Store {
   #queue: Waiting[] = [];
   /** The writer at work, while there is anything to write. */
   #writing: Promise<void> | undefined;
+  /** When the last transaction ended, in milliseconds of `performance.now()`. */
+  #wroteAt = Number.NEGATIVE_INFINITY;
   /** The disk was full and the ballast was given back. */
   #full = false;
   #closed: Promise<void> | undefined;
@@ -199,6 +202,7 @@ class SqliteStore implements Store {
       const group = this.#nextGroup();
       try {
         const outcomes = this.#transaction(group);
+        this.#wroteAt = performance.now();
         lockedSince = undefined;
         this.#queue.splice(0, group.length);
         for (const [i, waiting] of group.entries()) settle(waiting, outcomes[i] as Outcome);
@@ -232,21 +236,17 @@ class SqliteStore implements Store {
   }
 
   /**
-   * A transaction costs far more than what is written in it. So it waits for the end of this turn of the event loop,
-   * and as long as each further turn brings more.
+   * A transaction costs far more than what is written in it. So it waits for the end of this turn of the event loop, and
+   * as long as each further turn brings more; when they come thick and fast, also a moment for answers under way.
    */
   async #gather(): Promise<void> {
     const start = performance.now();
     let before: number;
-    let waited: number;
     do {
       before = this.#queue.length;
       await nextTurn();
-      waited = performance.now() - start;
-    } while (
-      waited < GATHER_MS &&
-      (this.#queue.length > before || (waited < EXPECT_MS && this.#expectMore() && !this.#closed))
-    );
+    } while (this.#queue.length > before && performance.now() - start < GATHER_MS);
+    if (start - this.#wroteAt < BUSY_MS && this.#expectMore() && !this.#closed) await sleep(1);
   }
 
   /**
