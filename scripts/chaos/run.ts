@@ -3,7 +3,8 @@
  *
  * Options: `--kills 1000` (random kills), `--deploys 200`, `--backlog 100000`, `--seed N`, `--only kills,steps,...`
  * (kills, bursts, crashes, steps, red, strace, deploys, backlog, controls, tests), `--chains 2` (at the same time),
- * `--stride 1` (of `red`, the slowest: every so many steps), `--no-write`. Runs against `dist/` of this checkout, or of the folder in `REDCLAW_PACKAGE`.
+ * `--stride 1` (of `red`, the slowest: every so many steps), `--no-write`. Runs against `dist/` of this checkout, or
+ * of the folder in `REDCLAW_PACKAGE`.
  */
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
@@ -257,7 +258,11 @@ function write(lines: Line[], minutes: number): void {
   const run = `${day}, ${commit}, seed ${seed}, ${minutes.toFixed(1)} min`;
   for (const { what, size, found, broken } of lines)
     rows.set(what, `| ${what} | ${size} | ${found} | ${broken.length} | ${run} |`);
-  const figures = [...HEAD, ...rows.values()].join("\n");
+  const kills = [...rows.values()].reduce(
+    (sum, row) => sum + Number(/\| (\d+) kills/.exec(row)?.[1] ?? 0),
+    0,
+  );
+  const figures = [...HEAD, ...rows.values(), "", `In all ${kills} kills.`].join("\n");
   fs.writeFileSync(
     page,
     `${text.slice(0, begin + BEGIN.length)}\n${machine()}\n\n${figures}\n${text.slice(end)}`,
