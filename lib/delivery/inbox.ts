@@ -247,7 +247,7 @@ export class Inbox {
   /** The same for somebody who has more to write in the same commit. */
   settling(eventId: string, how: Ending): Write[] {
     const lease = this.#emitter.leases.get(eventId);
-    if (this.#settled.has(eventId)) return [];
+    if (!lease && this.#settled.has(eventId)) return [];
     // Another answer to it may not be written down yet: after a crash the flow gives it again.
     if (lease && lease.work > 1) {
       lease.ending = how;

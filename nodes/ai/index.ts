@@ -27,6 +27,9 @@ const TYPING_AFTER_MS = 300;
 /** Platforms take it away after about five seconds. */
 const TYPING_EVERY_MS = 4000;
 
+/** A few hops of a message from node to node. */
+const HOPS_MS = 20;
+
 const MEMORY: Window = { messages: 20, tokens: 8000 };
 
 const IN_GROUPS =
@@ -84,7 +87,8 @@ export default function aiNode(RED: NodeRed): void {
           },
         );
       } finally {
-        end?.();
+        // The next node has its turn to say that it works on the answer: in between, the event must not count as done.
+        if (end) setTimeout(end, HOPS_MS).unref();
         if (started) status.thinking -= 1;
         else status.waiting -= 1;
       }

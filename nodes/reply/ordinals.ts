@@ -19,5 +19,6 @@ export class Ordinals {
 
 /** One run of an event through the flow: the count starts anew when the event goes out again after a deploy, too. */
 export function runOf(chat: ChatContext): string {
-  return `${chat.eventId}#${chat.redelivered ?? 0}`;
+  const { eventId, redelivered } = chat;
+  return redelivered ? `${eventId}#${redelivered}` : eventId;
 }

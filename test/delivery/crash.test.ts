@@ -371,3 +371,29 @@ describe("messages of an account that is gone", () => {
     await channel.close();
   });
 });
+
+describe("an event with an interim answer", () => {
+  it("is open until the last of those who work on it is through", async () => {
+    const channel = new Scripted();
+    const { gateway } = channel;
+    gateway.inbox.listen("acc", () => undefined);
+    const account = channel.open();
+    await account.ready(Date.now() + 1000);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const event = messageEvent();
+    await account.accept(event);
+    const state = async () => (await (await gateway.store()).get("event", event.id))?.state;
+    // A model thinks, and meanwhile the flow says "one moment".
+    const thinking = gateway.inbox.begin(event.id);
+    const to = { conversation: "c1" };
+    const intent = { key: "moment", account: "acc", to, response: { text: "One moment" }, eventId: event.id };
+    await gateway.send(intent);
+    assert.equal(await state(), "emitted");
+    const answering = gateway.send({ ...intent, key: "answer", response: { text: "42" } });
+    thinking();
+    await answering;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.equal(await state(), "settled");
+    await channel.close();
+  });
+});
