@@ -11,6 +11,8 @@ import { accountMemory } from "./memory";
 
 /** Requests in flight may finish for this long when the connection ends. */
 const FINISH_WITHIN_MS = 1300;
+/** A connection that lasted so long was a good one. */
+const STEADY_MS = 30_000;
 /** The client has this long to close, after the requests. */
 const CLOSE_WITHIN_MS = 500;
 
@@ -53,8 +55,10 @@ export class Connection {
       try {
         const lost = await this.#connect();
         if (!lost) return;
-        attempt = 0;
+        const since = performance.now();
         thrown = await lost;
+        // One that is lost as soon as it is made is no success: the waits grow.
+        if (performance.now() - since > STEADY_MS) attempt = 0;
         await this.#disconnect();
       } catch (failed) {
         thrown = failed;

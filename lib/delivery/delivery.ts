@@ -364,15 +364,19 @@ export class Delivery implements Work {
   }
 
   leave(): void {
-    this.writeDown();
-    this.#end(() =>
-      this.#reject(
-        new RedclawError(
-          "closing",
-          "The account was closed; the message waits and is sent when it opens again.",
-        ),
-      ),
-    );
+    this.#host.ended(this);
+    void this.#keep().then((error) => this.#reject(error ?? closing()));
+  }
+
+  /** Sees to it that it is written down; answers why it could not be. */
+  async #keep(): Promise<RedclawError | undefined> {
+    try {
+      await this.#writing;
+      if (this.#written === "new") await this.#insert("intended");
+      return undefined;
+    } catch (thrown) {
+      return toRedclaw(asError(thrown));
+    }
   }
 
   #end(tell: () => void): void {
@@ -386,6 +390,13 @@ function toRedclaw(error: Error): RedclawError {
   return error instanceof RedclawError
     ? error
     : new RedclawError("unexpected", error.message, { cause: error });
+}
+
+function closing(): RedclawError {
+  return new RedclawError(
+    "closing",
+    "The account was closed; the message waits and is sent when it opens again.",
+  );
 }
 
 export function heldError(account: Account, cause?: Error): ChannelError {

@@ -28,6 +28,7 @@ const DEDUPE_MS = 8 * 24 * 3_600_000;
 const KEPT_MS = 30 * 24 * 3_600_000;
 const OWED_RETRY_MS = 1000;
 const PROBE_MS = 2000;
+const PAGE = 500;
 
 /** The open part of an event's row: how often it went out, and how often Node-RED crashed meanwhile. */
 export interface EventMarks {
@@ -183,6 +184,21 @@ export class Ledger {
 
   close(): void {
     this.#closing.abort();
+  }
+
+  /**
+   * All rows of an account in these states, the oldest first, without their bodies. What was given to write before is
+   * among them.
+   */
+  async open(space: string, state: readonly string[], account: string): Promise<Row[]> {
+    await this.commit([{ delete: { space: "barrier", key: space } }]);
+    const store = await this.store();
+    const rows: Row[] = [];
+    for (;;) {
+      const page = await store.find({ space, state, account, bare: true, limit: PAGE, offset: rows.length });
+      rows.push(...page);
+      if (page.length < PAGE) return rows;
+    }
   }
 
   /** A new event. `emitted`: it goes out on the wires as soon as this is written. */

@@ -6,32 +6,22 @@ import type { Write } from "../store/store";
 import { EVENT, type EventMarks, type Ledger } from "./ledger";
 import type { WaitingEvent } from "./waiting";
 
-const PAGE = 500;
 const REDELIVERIES_MAX = 3;
 
 interface OpenEvent extends WaitingEvent {
   state: string;
 }
 
-/** All events of an account that need work, the oldest first, without their bodies. */
+/** All events of an account that need work, the oldest first. */
 export async function openEvents(ledger: Ledger, account: string): Promise<OpenEvent[]> {
-  // Writes that were given before are in the store when this one is.
-  await ledger.commit([{ delete: { space: "barrier", key: "inbox" } }]);
-  const store = await ledger.store();
-  const events: OpenEvent[] = [];
-  for (let offset = 0; ; offset += PAGE) {
-    const page = await store.find({
-      space: EVENT,
-      state: ["accepted", "emitted"],
-      account,
-      bare: true,
-      limit: PAGE,
-      offset,
-    });
-    for (const { key, at, state = "", conversation = "", value } of page)
-      events.push({ id: key, at, state, conversation, marks: value as EventMarks });
-    if (page.length < PAGE) return events;
-  }
+  const rows = await ledger.open(EVENT, ["accepted", "emitted"], account);
+  return rows.map(({ key, at, state = "", conversation = "", value }) => ({
+    id: key,
+    at,
+    state,
+    conversation,
+    marks: value as EventMarks,
+  }));
 }
 
 /**

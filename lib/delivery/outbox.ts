@@ -6,7 +6,7 @@ import type { Account } from "../channel/account";
 import type { Destination } from "../channel/define";
 import { asError, RedclawError } from "../errors";
 import type { Receipt, Response } from "../message/types";
-import type { Store, Write } from "../store/store";
+import type { Write } from "../store/store";
 import { Delivery, type DeliveryHost, heldError } from "./delivery";
 import { Dispatcher } from "./dispatcher";
 import { type Ledger, RESPONSE, type ResponseMarks, type ResponseState } from "./ledger";
@@ -197,17 +197,27 @@ export class Outbox {
     const { ledger } = this.#o;
     const way = this.#ways.get(account.id);
     if (way?.account !== account) return;
-    await ledger.commit([{ delete: { space: "barrier", key: "outbox" } }]);
+    const rows = await ledger.open(RESPONSE, ["intended", "sending"], account.id);
     const store = await ledger.store();
     way.held = await store.count({ space: RESPONSE, state: "unknown", account: account.id });
-    for (const { key, at, state, marks } of await openRows(store, account.id)) {
+    for (const { key, at, state, value } of rows) {
+      const marks = value as ResponseMarks;
       if (this.#running.has(key) || account.signal.aborted) continue;
       if (state === "sending" && !account.mayRetryUnknown && marks.resend !== true) {
         await this.#hold(account, key, marks);
         continue;
       }
       const deadline = Math.min(at, ledger.clock.now()) + this.#o.maxAge();
-      this.#start(new Delivery(this.#host, account, key, marks, { at, deadline }, { written: state }));
+      this.#start(
+        new Delivery(
+          this.#host,
+          account,
+          key,
+          marks,
+          { at, deadline },
+          { written: state as "intended" | "sending" },
+        ),
+      );
     }
     this.#o.changed(account.id);
   }
@@ -296,28 +306,4 @@ function notThere(): RedclawError {
     "not-there",
     "This message is not held any more: it was sent, dismissed or purged meanwhile. Load the list again.",
   );
-}
-
-interface OpenRow {
-  key: string;
-  at: number;
-  state: "intended" | "sending";
-  marks: ResponseMarks;
-}
-
-async function openRows(store: Store, account: string): Promise<OpenRow[]> {
-  const rows: OpenRow[] = [];
-  for (let offset = 0; ; offset += PAGE) {
-    const page = await store.find({
-      space: RESPONSE,
-      state: ["intended", "sending"],
-      account,
-      bare: true,
-      limit: PAGE,
-      offset,
-    });
-    for (const { key, at, state, value } of page)
-      rows.push({ key, at, state: state as OpenRow["state"], marks: value as ResponseMarks });
-    if (page.length < PAGE) return rows;
-  }
 }

@@ -9,6 +9,7 @@ import {
   type FlowMessage,
   type NodeConfig,
   type NodeRed,
+  type NodeStatus,
   nodeClass,
   onClose,
   onInput,
@@ -20,6 +21,7 @@ import { findAccount, stateOf, statusOf } from "./account";
 export function outClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefinition) {
   return nodeClass(RED, (node: RedNode, config: NodeConfig) => {
     const ordinals = new Ordinals();
+    let sent = 0;
     // The input is taken even without an account: the sender hears why nothing was sent.
     let account: ReturnType<typeof findAccount>["account"] | undefined;
     onInput(node, async (message, send) => {
@@ -47,17 +49,23 @@ export function outClass(RED: NodeRed, gateway: Gateway, definition: ChannelDefi
         if (error instanceof RedclawError && error.code === "closing") return;
         throw error;
       }
+      sent += 1;
       send(message);
     });
     const found = findAccount(RED, definition, config);
     account = found.account;
-    const stopUsing = found.use(node, () => statusOf(stateOf(gateway, found.account)));
+    const stopUsing = found.use(node, () => withSent(statusOf(stateOf(gateway, found.account)), sent));
     const stopWatching = reportFailures(gateway, node);
     onClose(node, () => {
       stopUsing();
       stopWatching();
     });
   });
+}
+
+/** While all is well, the box also says how many messages went out through it. */
+function withSent(status: NodeStatus, sent: number): NodeStatus {
+  return sent > 0 && status.fill === "green" ? { ...status, text: `${status.text}, ${sent} sent` } : status;
 }
 
 /** The form's choice; left empty, `msg.to`; then the chat the message came from, if it is on this channel. */

@@ -4,7 +4,7 @@ import { EventEmitter } from "node:events";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { ChannelError } from "../../lib/errors";
+import { ChannelError, RedclawError } from "../../lib/errors";
 import { Gateway } from "../../lib/gateway";
 import type { MessageEvent } from "../../lib/message/types";
 import { messageEvent, Scripted, until } from "./scripted";
@@ -335,6 +335,20 @@ describe("deploys: accounts", () => {
     assert.equal(channel.connects, 1);
     await channel.gateway.closeAccount(first, true);
     await until(() => second.status.state === "connected");
+  });
+
+  it("an answer that cannot be written down when the account closes is no secret: its sender hears why", async () => {
+    const account = channel.open();
+    started();
+    await account.ready(Date.now() + 1000);
+    const store = await channel.gateway.store();
+    const { commit } = store;
+    store.commit = () => Promise.reject(new RedclawError("store-full", "The disk is full."));
+    const sending = channel.send("hi", "c1", "k").catch(({ code }) => code);
+    await pause(20);
+    await channel.gateway.closeAccount(account);
+    assert.equal(await sending, "store-full");
+    store.commit = commit;
   });
 
   it("a connection that is lost or falls silent is made anew, without end", async () => {

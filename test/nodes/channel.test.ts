@@ -189,6 +189,7 @@ describe("channel nodes and reply", () => {
     await until(() => channel.sent.length === 2);
     const shown = [...statuses("out"), ...statuses("in")].map(({ text }) => text);
     assert.ok(shown.includes("2 waiting (slow down: 1 s)"), shown.join(" | "));
+    await until(() => statuses("out").at(-1)?.text === "test, 2 sent");
   });
 
   it("a held answer shows on both boxes, and Catch hears of it once", async () => {
