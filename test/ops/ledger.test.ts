@@ -78,6 +78,16 @@ describe("the ledger API", () => {
     return items[0] as LedgerItem;
   };
 
+  it("a message that was sent was tried once, also where the platform takes our keys", async () => {
+    for (const idempotency of ["key", "none"]) {
+      Object.assign(channel.definition.capabilities, { idempotency });
+      await connected();
+      await channel.send("hi");
+      const { items } = await list("?state=sent&limit=1");
+      assert.equal(items[0]?.attempts, 1, idempotency);
+    }
+  });
+
   it("every route asks for a permission before anything else: reading for GET, writing for all others", () => {
     const routes = adminRoutes(channel.gateway);
     assert.ok(routes.length >= 11, `${routes.length} routes`);
